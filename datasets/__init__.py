@@ -1,0 +1,1 @@
+"""Chemistry to numbers: readers, standardization, curation, splits, fingerprints and molecular graphs."""

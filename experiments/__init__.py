@@ -1,0 +1,1 @@
+"""Everything MLflow: tracking, model flavour, registry, browser."""

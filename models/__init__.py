@@ -1,0 +1,1 @@
+"""Numbers to predictions: message-passing networks, baselines, model folders."""

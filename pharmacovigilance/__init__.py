@@ -1,0 +1,1 @@
+"""Adverse-event reports to safety signals; works without torch and rdkit."""

@@ -1,0 +1,1 @@
+"""One workflow a file: wires the rooms together."""

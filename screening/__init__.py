@@ -1,0 +1,1 @@
+"""A library through a scorer: plan, partitions, receipts, executors, hits."""
