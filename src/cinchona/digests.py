@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 _CHUNK = 1 << 20
@@ -49,26 +50,39 @@ def digest_table(batches: Iterable[pa.RecordBatch]) -> str:
 
     Files with equal content have equal digests whatever their row groups, compression or metadata.
     """
-    state = hashlib.sha256()
-    columns: dict[str, hashlib._Hash] = {}
+    columns: dict[str, tuple[hashlib._Hash, ...]] = {}
     for batch in batches:
         for field, column in zip(batch.schema, batch.columns, strict=True):
-            sink = columns.setdefault(f"{field.name}:{field.type}", hashlib.sha256())
-            for part in _content(column):
+            # One stream each for mask, lengths and values, so that it does not matter where a batch ends.
+            sinks = columns.setdefault(f"{field.name}:{field.type}", tuple(hashlib.sha256() for _ in range(3)))
+            for sink, part in zip(sinks, _content(column), strict=True):
                 sink.update(part)
-    for name, sink in columns.items():
-        state.update(name.encode() + b"\0" + sink.digest())
+    state = hashlib.sha256()
+    for name, sinks in columns.items():
+        state.update(name.encode() + b"\0" + b"".join(sink.digest() for sink in sinks))
     return state.hexdigest()
 
 
-def _content(column: pa.Array) -> Iterable[bytes]:
-    # Offsets depend on where a batch begins, so text is hashed as lengths and bytes; nulls by their mask.
-    yield column.is_null().to_numpy(zero_copy_only=False).tobytes()
+def _content(column: pa.Array) -> tuple[bytes, bytes, bytes]:
+    """Mask of nulls, lengths of texts, values; none depends on offsets or on what a null position holds."""
+    mask = column.is_null().to_numpy(zero_copy_only=False).tobytes()
+    if pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type):
+        return (
+            mask,
+            b"",
+            b"".join(f"{json.dumps(v, default=str, sort_keys=True)}\n".encode() for v in column.to_pylist()),
+        )
+    dense = column.drop_null()
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_string(column.type):
-        texts = [v if isinstance(v, bytes) else v.encode() for v in column.to_pylist() if v is not None]
-        yield b"".join(len(t).to_bytes(8, "little") + t for t in texts)
-    elif pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type):
-        yield "\n".join(json.dumps(v, default=str, sort_keys=True) for v in column.to_pylist()).encode() + b"\n"
-    else:
-        dense = column.drop_null()
-        yield dense.to_numpy(zero_copy_only=False).tobytes()
+        return (mask, *_texts(dense))
+    return mask, b"", dense.to_numpy(zero_copy_only=False).tobytes()
+
+
+def _texts(column: pa.Array) -> tuple[bytes, bytes]:
+    width = np.int64 if pa.types.is_large_string(column.type) else np.int32
+    _, offsets, values = column.buffers()
+    if len(column) == 0 or offsets is None:
+        return b"", b""
+    ends = np.frombuffer(offsets, width)[column.offset : column.offset + len(column) + 1]
+    data = b"" if values is None else values[int(ends[0]) : int(ends[-1])].to_pybytes()
+    return np.diff(ends).astype("<i8").tobytes(), data

@@ -66,6 +66,8 @@ class Manifest(BaseModel):
     """Files that were read."""
     counts: dict[str, int] = Field(default_factory=dict)
     """Rows in, scored, rejected and whatever else the run counts."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Digests (SHA-256, hex) of what came out, by name."""
     versions: dict[str, str] = Field(default_factory=lambda: package_versions())  # noqa: PLW0108 - defined below
     """Versions of Python and of the packages that matter."""
     host: dict[str, str | int] = Field(default_factory=lambda: host_facts())  # noqa: PLW0108 - defined below
