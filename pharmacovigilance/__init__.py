@@ -1,1 +1,30 @@
 """Adverse-event reports to safety signals; works without torch and rdkit."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from cinchona.pharmacovigilance.generator import generate
+    from cinchona.pharmacovigilance.store import ReportStore
+    from cinchona.pharmacovigilance.store import open_store as open  # noqa: A004 - the agreed public name
+
+_LAZY: Final = {
+    "generate": ("cinchona.pharmacovigilance.generator", "generate"),
+    "open": ("cinchona.pharmacovigilance.store", "open_store"),
+    "ReportStore": ("cinchona.pharmacovigilance.store", "ReportStore"),
+}
+
+__all__ = ["generate", "open", "ReportStore"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
