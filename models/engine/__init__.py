@@ -1,0 +1,1 @@
+"""Fast inference: equal atom environments are computed once, exactly."""
