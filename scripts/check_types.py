@@ -1,0 +1,42 @@
+"""Run mypy and make sure that it looked at every module: a checker that checked nothing is green too."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from repository import PACKAGE, module_names, report
+
+_CHECKED: Final = re.compile(r"(?:checked|in) (\d+) source files?")
+
+
+def type_problems(root: Path) -> list[str]:
+    """Type errors, and modules that mypy did not check."""
+    command = [sys.executable, "-m", "mypy", "--config-file", "../pyproject.toml", "-p", PACKAGE]
+    answer = subprocess.run(command, cwd=root / "src", check=False, capture_output=True, text=True)
+    problems = [line for line in answer.stdout.splitlines() if ": error:" in line]
+    if answer.returncode and not problems:
+        problems = [answer.stdout + answer.stderr]
+    return problems + count_problems(answer.stdout, expected=len(module_names(root)))
+
+
+def count_problems(output: str, *, expected: int) -> list[str]:
+    """Compare the number of files in mypy's closing line with the number of modules that git lists."""
+    found = _CHECKED.findall(output)
+    if not found:
+        return [f"mypy did not say how many files it checked: {output[-200:]!r}"]
+    if int(found[-1]) != expected:
+        return [f"mypy checked {found[-1]} source files, git lists {expected} modules"]
+    return []
+
+
+def main() -> int:
+    """Check the tree in the current folder."""
+    return report("types", type_problems(Path.cwd()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
