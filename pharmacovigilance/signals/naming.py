@@ -1,0 +1,20 @@
+"""Loud names: a name that matches nothing is answered with the nearest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+
+def nearest_names(name: str, labels: pa.Array | Iterable[str], *, n: int = 3, cutoff: float = 60.0) -> list[str]:
+    """Return up to ``n`` labels like ``name``, best first, by rapidfuzz's weighted ratio in [0, 100].
+
+    Case and surrounding blanks are ignored; labels under ``cutoff`` are not offered.
+    """
+    from rapidfuzz import fuzz, process
+    from rapidfuzz.utils import default_process
+
+    choices = [str(label) for label in (labels.to_pylist() if isinstance(labels, pa.Array) else labels)]
+    found = process.extract(name, choices, scorer=fuzz.WRatio, processor=default_process, limit=n, score_cutoff=cutoff)
+    return [label for label, _, _ in found]
