@@ -17,6 +17,9 @@ os.environ["DO_NOT_TRACK"] = "true"
 import pytest
 from hypothesis import HealthCheck, settings
 
+# The contract classes are no test modules, and their failures should be as readable.
+pytest.register_assert_rewrite("contracts.scorer", "contracts.executor", "contracts.tracker", "contracts.model_folder")
+
 _SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_SLOW_IS_FINE)
