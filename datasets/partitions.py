@@ -1,0 +1,106 @@
+"""Records of a library: its files, and the partitions that worker processes read on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from cinchona.digests import digest_json
+
+StoredFormat = Literal["csv", "smiles", "sdf", "parquet", "staged"]
+"""Layouts on disk; ``staged`` is Parquet written by us from an input that cannot be read in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How to find structure and identifier in the records of one file: all that a worker needs beside the bytes."""
+
+    columns: tuple[str, ...] = ()
+    """Columns of the file in order; empty for SDF."""
+    smiles: str = ""
+    """Column of the structures; empty for SDF, where they come from the molecule block."""
+    identifier: str | None = None
+    """Column, or SDF property, of the identifiers; None for row numbers (SDF: the title line, else row numbers)."""
+    delimiter: str = ","
+    """Character between columns of delimited text; a blank stands for any run of blanks and tabs."""
+    extra: tuple[str, ...] = ()
+    """Columns, or SDF properties, that a batch carries beside the base columns, as text."""
+    max_record_bytes: int = 262_144
+    """Longer records are rejected."""
+    max_cell_length: int = 20_000
+    """Longer SMILES and identifiers are rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A run of consecutive records of one file; frozen, plain data, readable alone by
+    :func:`~cinchona.datasets.sources.read_partition`."""
+
+    partition_id: int
+    """Position in the library, from 0."""
+    path: str
+    """File that is read."""
+    format: StoredFormat
+    """How it is read."""
+    start: int
+    """First byte (text formats) or first row (Parquet)."""
+    stop: int
+    """Byte or row after the last."""
+    first_row: int
+    """Row id of the first record: its position over all files of the library in the order given."""
+    n_rows: int
+    """Records, readable or not."""
+    layout: Layout = field(default_factory=Layout)
+    """How to read a record."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The partition as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Partition:
+        """Read what :meth:`to_json` gave, also after a round trip through JSON text."""
+        fields = dict(data)
+        layout = dict(fields.pop("layout"))
+        for name in ("columns", "extra"):
+            layout[name] = tuple(layout[name])
+        return cls(**fields, layout=Layout(**layout))
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """One file of a library, scanned."""
+
+    name: str
+    """File name without folder (``stdin`` for standard input), for people."""
+    path: str
+    """File that is read: the input itself, or its staged copy."""
+    format: StoredFormat
+    """How it is read."""
+    digest: str
+    """SHA-256 of the input's bytes, hex; of a gzip file the packed bytes."""
+    n_bytes: int
+    """Bytes of the input."""
+    n_rows: int
+    """Records, readable or not."""
+    layout: Layout
+    """How to read a record."""
+    decisions: tuple[str, ...] = ()
+    """What was found out rather than told, one sentence each."""
+    marks: tuple[int, ...] = field(default=(), repr=False)
+    """Byte where every :data:`STRIDE`-th record begins (text formats); empty for Parquet."""
+    end: int = 0
+    """Byte after the last record (text formats)."""
+
+
+STRIDE = 1_000
+"""Records between two marks of a :class:`LibraryFile`."""
+
+
+def library_digest(files: tuple[LibraryFile, ...]) -> str:
+    """Digest of a library: content and layout of its files in order, not their names or folders."""
+    return digest_json([[f.digest, asdict(f.layout)] for f in files])
+
+
+__all__ = ["STRIDE", "Layout", "LibraryFile", "Partition", "StoredFormat", "library_digest"]

@@ -1,0 +1,159 @@
+"""Structures to their standard form: parent without salts, neutral, one canonical isomeric SMILES a compound.
+
+The rules are those of the ChEMBL structure pipeline (Bento et al. 2020, doi:10.1186/s13321-020-00456-1); what it leaves
+open (mixtures, metals, tautomers) is decided by :class:`~cinchona.datasets.config.StandardizeConfig` and flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from rdkit import Chem, rdBase
+
+from cinchona.datasets.config import StandardizeConfig
+from cinchona.datasets.parent import Flag, parent_of
+from cinchona.datasets.parsing import Rejected, one_line, parse_smiles
+from cinchona.records import BASE_COLUMNS, CompoundBatch, Reject, Stage
+
+NOT_DUPLICATE: Final = -1
+"""``duplicate_of`` of a row that is the first of its compound."""
+
+GIVEN_SMILES: Final = "given_smiles"
+"""Column of a standardized batch: the SMILES as the source gave it."""
+
+FLAGS: Final = "flags"
+"""Column of batches: names of flags, sorted, joined by ``;``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standardized:
+    """A structure in standard form."""
+
+    smiles: str
+    """As given."""
+    parent: str
+    """Canonical isomeric SMILES of the standardized parent; equal for equal compounds."""
+    flags: frozenset[str]
+    """What was changed or is doubtful: values of :class:`~cinchona.datasets.parent.Flag`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandardizedBatch:
+    """A batch in standard form; its rows and its rejects are exactly the rows that went in."""
+
+    batch: CompoundBatch
+    """Rows that could be standardized, in order: ``smiles`` is the parent's canonical SMILES; after the base columns
+    follow ``given_smiles`` and ``flags`` (string, joined by ``;``)."""
+    duplicate_of: np.ndarray
+    """Row id of the first row of this batch with an equal parent, or -1 if the row is the first; int64, shape (n,)."""
+    rejects: tuple[Reject, ...]
+    """Rows that could not, with reasons."""
+
+
+def standardize(smiles: str, config: StandardizeConfig | None = None) -> Standardized | Rejected:
+    """Bring one structure to its standard form.
+
+    Args:
+        smiles: SMILES or CXSMILES.
+        config: Rules; None for the defaults.
+
+    Returns:
+        The standard form, or why there is none (stage PARSE or STANDARDIZE).
+    """
+    rules = config or StandardizeConfig()
+    mol = parse_smiles(smiles, max_length=rules.max_smiles_length)
+    if isinstance(mol, Rejected):
+        return mol
+    if mol.GetNumHeavyAtoms() > rules.max_atoms:
+        return Rejected(Stage.STANDARDIZE, f"{mol.GetNumHeavyAtoms():,} heavy atoms, at most {rules.max_atoms:,}")
+    with rdBase.BlockLogs():
+        try:
+            return _standardize(smiles, mol, rules)
+        except (ValueError, RuntimeError) as error:  # RDKit's sanitization errors are ValueErrors
+            return Rejected(Stage.STANDARDIZE, one_line(str(error)) or type(error).__name__)
+
+
+def standardize_batch(batch: CompoundBatch, config: StandardizeConfig | None = None) -> StandardizedBatch:
+    """Standardize every row of ``batch``; equal SMILES are worked on once.
+
+    Args:
+        batch: Rows with SMILES; a column ``flags`` is carried on.
+        config: Rules; None for the defaults.
+    """
+    rules = config or StandardizeConfig()
+    known: dict[str, Standardized | Rejected] = {}
+    done = [known[s] if s in known else known.setdefault(s, standardize(s, rules)) for s in batch.smiles]
+    kept = [(k, result) for k, result in enumerate(done) if isinstance(result, Standardized)]
+    rows = batch.row_ids.tolist()
+    rejects = tuple(r.of_row(row) for row, r in zip(rows, done, strict=True) if isinstance(r, Rejected))
+    indices = np.array([k for k, _ in kept], np.int64)
+    results = [result for _, result in kept]
+    standard = _with_results(batch.take(indices), results)
+    return StandardizedBatch(standard, first_equal(standard.row_ids, standard.smiles), rejects)
+
+
+def first_equal(row_ids: np.ndarray, smiles: Sequence[str]) -> np.ndarray:
+    """Row id of the first equal SMILES, or -1 where the row itself is the first; int64, shape (n,)."""
+    first: dict[str, int] = {}
+    duplicate_of = np.full(len(row_ids), NOT_DUPLICATE, np.int64)
+    for k, (row, text) in enumerate(zip(row_ids.tolist(), smiles, strict=True)):
+        if first.setdefault(text, row) != row:
+            duplicate_of[k] = first[text]
+    return duplicate_of
+
+
+def inchikey(smiles: str) -> str:
+    """Standard InChIKey of ``smiles``, 27 characters, or an empty text where InChI has none.
+
+    The first 14 characters are equal for stereoisomers and for most tautomers.
+    """
+    mol = parse_smiles(smiles)
+    if isinstance(mol, Rejected):
+        return ""
+    with rdBase.BlockLogs():
+        return str(Chem.MolToInchiKey(mol))
+
+
+def _standardize(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:
+    if rules.method == "none":
+        return Standardized(smiles, str(Chem.MolToSmiles(mol)), frozenset())
+    parent = parent_of(mol, rules)
+    if isinstance(parent, Rejected):
+        return parent
+    return Standardized(smiles, parent.smiles, frozenset(str(flag) for flag in parent.flags))
+
+
+def _with_results(batch: CompoundBatch, results: Sequence[Standardized]) -> CompoundBatch:
+    names = batch.data.schema.names
+    earlier = batch.data.column(FLAGS).to_pylist() if FLAGS in names else [""] * len(batch)
+    flags = [
+        ";".join(sorted(r.flags | set(filter(None, old.split(";"))))) for r, old in zip(results, earlier, strict=True)
+    ]
+    columns = {
+        "row_id": batch.data.column(0),
+        "compound_id": batch.data.column(1),
+        "smiles": pa.array([r.parent for r in results], pa.string()),
+        GIVEN_SMILES: batch.data.column(2),
+        FLAGS: pa.array(flags, pa.string()),
+    }
+    extra = {name: batch.data.column(name) for name in names if name not in {*BASE_COLUMNS, *columns}}
+    return CompoundBatch(pa.RecordBatch.from_pydict({**columns, **extra}))
+
+
+__all__ = [
+    "FLAGS",
+    "GIVEN_SMILES",
+    "NOT_DUPLICATE",
+    "Flag",
+    "Rejected",
+    "Standardized",
+    "StandardizedBatch",
+    "first_equal",
+    "inchikey",
+    "standardize",
+    "standardize_batch",
+]
