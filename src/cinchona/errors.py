@@ -20,6 +20,7 @@ the command line. An error that is not in this tree is a defect of ours and ends
     ├── PlanMismatchError                 3   resume with another library, model or configuration
     ├── LockedError                       4   another driver holds the run folder
     ├── RetryableError                    5   disk full, scheduler lost, I/O error: run the same command again
+    │   └── WorkerDiedError               5   a piece of work killed its worker each time it was tried
     ├── TooManyRejectsError               6   more rows failed than the user allows
     └── RunInterrupted                    130 stopped by SIGINT or SIGTERM after a clean drain
 """
@@ -149,6 +150,10 @@ class RetryableError(CinchonaError):
     """The machine failed, not the input: the same command again goes on where this one stopped."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.RETRYABLE
+
+
+class WorkerDiedError(RetryableError):
+    """A piece of work killed its worker process each time it was tried alone."""
 
 
 class TooManyRejectsError(CinchonaError):

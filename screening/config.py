@@ -1,0 +1,39 @@
+"""Settings of a screen: what decides the result, and where the work runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cinchona.settings import Config
+
+
+class ScreenConfig(Config):
+    """How a library is scored. Part of the plan's fingerprint: a resumed run keeps it."""
+
+    partition_rows: int = Field(20_000, ge=1, le=1_000_000)
+    """Rows of the library in one task, one part file and one receipt; what a crash can cost at most, per worker."""
+    batch_rows: int = Field(2_048, ge=1, le=1_000_000)
+    """Distinct compounds that the scorer gets at once. Batches never cross partitions, so they are fixed by the plan."""
+    top_k: int = Field(1_000, ge=1, le=1_000_000)
+    """Distinct compounds in the hit list."""
+    max_reject_share: float = Field(0.5, ge=0.0, le=1.0)
+    """Share of rejected rows above which a finished screen ends with an error; the results are written all the same."""
+
+
+class ExecutorConfig(Config):
+    """Where the work runs. Not part of the plan: every executor gives the same table, and a resumed run may change it."""
+
+    kind: Literal["serial", "processes", "dask"] = "dask"
+    """``serial``: in this process; ``processes``: a pool on this machine; ``dask``: a local Dask cluster."""
+    workers: int | None = Field(None, ge=1, le=4_096)
+    """Worker processes, each with one thread; default: the processors that this process may use."""
+    in_flight: int | None = Field(None, ge=1, le=100_000)
+    """Partitions handed out and not yet back; default: two a worker. Bounds what an interrupted run repeats."""
+    memory_limit: str = "auto"
+    """Memory of one Dask worker, for example ``4GiB``; ``auto`` shares the machine's, ``0`` sets no limit."""
+    dashboard: bool = True
+    """Offer Dask's dashboard on this machine (loopback only, any free port)."""
+    lease_seconds: float = Field(60.0, gt=0.5, le=3_600.0)
+    """Silence after which another driver may take the run folder over, in seconds."""

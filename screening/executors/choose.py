@@ -1,0 +1,31 @@
+"""From settings to an executor."""
+
+from __future__ import annotations
+
+import os
+
+from cinchona.protocols import Executor
+from cinchona.screening.config import ExecutorConfig
+from cinchona.screening.executors.process_pool import ProcessExecutor
+from cinchona.screening.executors.serial import SerialExecutor
+
+
+def make_executor(config: ExecutorConfig) -> Executor:
+    """Build the executor that ``config`` asks for; processes start when the first work comes."""
+    workers = config.workers or default_workers()
+    if config.kind == "serial":
+        return SerialExecutor()
+    if config.kind == "processes":
+        return ProcessExecutor(workers, max_in_flight=config.in_flight)
+    from cinchona.screening.executors.dask_cluster import DaskExecutor
+
+    return DaskExecutor(
+        workers, max_in_flight=config.in_flight, memory_limit=config.memory_limit, dashboard=config.dashboard
+    )
+
+
+def default_workers() -> int:
+    """Processors that this process may use, which a batch system may have limited."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

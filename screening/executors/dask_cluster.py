@@ -1,0 +1,191 @@
+"""The executor that works on a local Dask cluster; the only module that imports Dask."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import ExitStack
+from itertools import islice
+from typing import Any, Final
+
+import cloudpickle
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
+
+from cinchona.errors import RetryableError
+from cinchona.protocols import Done, Failed, Item, Result
+from cinchona.screening.executors.process_pool import worker_died
+from cinchona.screening.executors.serial import closed_error
+from cinchona.screening.executors.spawning import THREAD_VARIABLES, hidden_main, single_threaded_children
+
+logger = logging.getLogger(__name__)
+
+_PLUGIN: Final = "cinchona-work"
+_LOOPBACK: Final = "127.0.0.1"
+_CONFIG: Final = {
+    "distributed.scheduler.allowed-failures": 3,
+    "distributed.scheduler.worker-saturation": 1.1,
+    "distributed.worker.daemon": True,
+    "distributed.comm.timeouts.connect": "30s",
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65536},
+    "distributed.admin.low-level-log-length": 100,
+}
+"""Dask settings of our cluster. A partition is given up after its fourth worker died, then tried once more alone."""
+
+
+class DaskExecutor:
+    """Runs work on a Dask cluster of this machine; satisfies :class:`~cinchona.protocols.Executor`.
+
+    Workers are processes with one thread each, and everything listens on the loopback interface only. The work, with
+    whatever it has loaded, reaches each worker once, through a plugin, so workers that Dask starts again get it too.
+
+    Args:
+        workers: Worker processes.
+        max_in_flight: Items drawn and not yet come back; default: two a worker.
+        memory_limit: Memory of one worker, for example ``4GiB``; ``auto`` shares the machine's, ``0`` sets no limit.
+        dashboard: Whether to serve Dask's dashboard, on a free port.
+    """
+
+    def __init__(
+        self, workers: int, *, max_in_flight: int | None = None, memory_limit: str = "auto", dashboard: bool = True
+    ) -> None:
+        self._workers = workers
+        self._max_in_flight = max_in_flight or 2 * workers
+        self._memory_limit = memory_limit
+        self._dashboard = dashboard
+        self._resources = ExitStack()
+        self._client: Client | None = None
+        self._closed = False
+
+    @property
+    def n_workers(self) -> int:
+        """Worker processes."""
+        return self._workers
+
+    @property
+    def max_in_flight(self) -> int:
+        """Upper bound of items drawn and not yet returned."""
+        return self._max_in_flight
+
+    @property
+    def dashboard_link(self) -> str:
+        """Address of the dashboard, on this machine; empty before the first work or without a dashboard."""
+        return str(self._client.dashboard_link or "") if self._client is not None and self._dashboard else ""
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Done[Item, Result] | Failed[Item]]:
+        """Apply ``work``, which cloudpickle must be able to pickle, to each item.
+
+        Raises:
+            RetryableError: from the iterator, if the scheduler is lost.
+        """
+        if self._closed:
+            raise closed_error("Dask")
+        return self._map(work, iter(items))
+
+    def close(self) -> None:
+        """Stop workers and scheduler."""
+        self._closed = True
+        self._client = None
+        self._resources.close()
+
+    def _map(
+        self, work: Callable[[Item], Result], items: Iterator[Item]
+    ) -> Iterator[Done[Item, Result] | Failed[Item]]:
+        client = self._started()
+        client.register_plugin(_WorkPlugin(cloudpickle.dumps(work)), name=_PLUGIN)
+        waiting = as_completed(loop=client.loop)
+        drawn: dict[str, tuple[Future, Item]] = {}
+        suspects: deque[Item] = deque()
+        try:
+            while True:
+                for item in islice(items, self._max_in_flight - len(drawn) - len(suspects)):
+                    future = client.submit(_apply, item, pure=False)
+                    drawn[future.key] = future, item
+                    waiting.add(future)
+                if drawn:
+                    future, item = drawn.pop(next(waiting).key)
+                    outcome = _outcome(item, future)
+                    if outcome is None:
+                        suspects.append(item)
+                    else:
+                        yield outcome
+                elif suspects:
+                    item = suspects.popleft()
+                    alone = client.submit(_apply, item, pure=False)
+                    yield _outcome(item, alone) or Failed(item, worker_died(item))
+                else:
+                    return
+        finally:
+            client.cancel([future for future, _ in drawn.values()])
+
+    def _started(self) -> Client:
+        if self._client is None:
+            with ExitStack() as stack:
+                self._client = self._start(stack)
+                self._resources = stack.pop_all()
+            if self.dashboard_link:
+                logger.info("Dask dashboard: %s", self.dashboard_link)
+        return self._client
+
+    def _start(self, stack: ExitStack) -> Client:
+        stack.enter_context(dask.config.set(_CONFIG))
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="cinchona-dask-", ignore_cleanup_errors=True))
+        stack.enter_context(hidden_main())  # as long as the cluster lives, since Dask starts dead workers again
+        with single_threaded_children():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=self._workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host=_LOOPBACK,
+                    scheduler_port=0,
+                    dashboard_address=f"{_LOOPBACK}:0" if self._dashboard else None,
+                    memory_limit=0 if self._memory_limit == "0" else self._memory_limit,
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+        return stack.enter_context(Client(cluster, set_as_default=False))
+
+
+class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
+    """Carries the pickled work to each worker and unpickles it there, once."""
+
+    name = _PLUGIN
+
+    def __init__(self, work: bytes) -> None:
+        self._pickled = work
+        self.work: Callable[[Any], Any] | None = None
+        self.error: Exception | None = None
+
+    def setup(self, worker: Worker) -> None:
+        """Unpickle the work; an error is kept for the items, since raising here would end every worker in turn."""
+        try:
+            self.work = cloudpickle.loads(self._pickled)
+        except Exception as error:  # noqa: BLE001 - reported with each item
+            self.error = error
+
+
+def _apply(item: object) -> object:
+    plugin: _WorkPlugin = get_worker().plugins[_PLUGIN]
+    if plugin.work is None:
+        raise plugin.error or RuntimeError("the worker has no work")
+    return plugin.work(item)
+
+
+def _outcome(item: Item, future: Future) -> Done[Item, Any] | Failed[Item] | None:
+    """What became of an item; None if its workers died, which may be a neighbour's fault."""
+    try:
+        error = future.exception()
+    except CancelledError as lost:
+        raise RetryableError(
+            "the Dask scheduler is gone", expected="a scheduler that answers", remedy="run the same command again"
+        ) from lost
+    if isinstance(error, KilledWorker):
+        return None
+    if error is not None:
+        return Failed(item, error if isinstance(error, Exception) else RuntimeError(repr(error)))
+    return Done(item, future.result())

@@ -1,0 +1,140 @@
+"""The executor that works in a pool of processes on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Final
+
+import cloudpickle
+
+from cinchona.errors import WorkerDiedError
+from cinchona.protocols import Done, Failed, Item, Result
+from cinchona.screening.executors.serial import closed_error
+from cinchona.screening.executors.spawning import hidden_main, live_with_parent, single_threaded_children
+
+_TRIES_ALONE: Final = 2
+"""Times that an item is tried with no other beside it before it is blamed for the death of its worker."""
+
+
+class ProcessExecutor:
+    """Runs work in spawned processes, one thread each; satisfies :class:`~cinchona.protocols.Executor`.
+
+    A worker that dies takes the pool with it and nobody can tell whose fault it was. So the pool is started again and
+    the items that were in flight are tried again, one at a time with nothing beside them; the one that kills its worker
+    twice comes back as failed, the others come back done.
+
+    Args:
+        workers: Processes that work at the same time.
+        max_in_flight: Items drawn and not yet come back; default: two a worker.
+    """
+
+    def __init__(self, workers: int, *, max_in_flight: int | None = None) -> None:
+        self._workers = workers
+        self._max_in_flight = max_in_flight or 2 * workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._closed = False
+
+    @property
+    def n_workers(self) -> int:
+        """Processes that work at the same time."""
+        return self._workers
+
+    @property
+    def max_in_flight(self) -> int:
+        """Upper bound of items drawn and not yet returned."""
+        return self._max_in_flight
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Done[Item, Result] | Failed[Item]]:
+        """Apply ``work``, which cloudpickle must be able to pickle, to each item."""
+        if self._closed:
+            raise closed_error("process")
+        return self._map(cloudpickle.dumps(work), iter(items))
+
+    def close(self) -> None:
+        """Stop the workers when their present items are done."""
+        self._closed = True
+        self._drop_pool()
+
+    def _map(self, work: bytes, items: Iterator[Item]) -> Iterator[Done[Item, Result] | Failed[Item]]:
+        pending: dict[Future[Result], Item] = {}
+        try:
+            while True:
+                pending.update((self._submit(work, i), i) for i in islice(items, self._max_in_flight - len(pending)))
+                if not pending:
+                    return
+                outcomes, suspects = _harvest(pending)
+                yield from outcomes
+                if suspects:
+                    self._drop_pool()
+                for item in suspects:
+                    yield self._alone(work, item)
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def _alone(self, work: bytes, item: Item) -> Done[Item, Result] | Failed[Item]:
+        for _ in range(_TRIES_ALONE):
+            future: Future[Result] = self._submit(work, item)
+            if not isinstance(future.exception(), BrokenProcessPool):
+                return _outcome(item, future)
+            self._drop_pool()
+        return Failed(item, worker_died(item))
+
+    def _submit(self, work: bytes, item: Item) -> Future[Any]:
+        while True:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=live_with_parent)
+            try:
+                with single_threaded_children(), hidden_main():
+                    return self._pool.submit(_apply, work, item)
+            except BrokenProcessPool:
+                # An idle worker died: nobody's item, so just a new pool.
+                self._drop_pool()
+
+    def _drop_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def worker_died(item: object) -> WorkerDiedError:
+    """The error of an item whose worker died each time it was tried alone."""
+    return WorkerDiedError(
+        "the worker process died each time it tried this item: killed, out of memory, or crashed in native code",
+        where=str(item)[:200],
+        remedy="look for memory limits and at the rows of this partition; the same command tries again",
+    )
+
+
+def _harvest(pending: dict[Future[Result], Item]) -> tuple[list[Done[Item, Result] | Failed[Item]], list[Item]]:
+    """Take what has come back out of ``pending``: outcomes, and if the pool broke, the items that it took along."""
+    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+    if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+        done, _ = wait(pending)
+    suspects = [f for f in done if isinstance(f.exception(), BrokenProcessPool)]
+    outcomes = [_outcome(pending.pop(f), f) for f in done.difference(suspects)]
+    return outcomes, [pending.pop(f) for f in suspects]
+
+
+def _outcome(item: Item, future: Future[Result]) -> Done[Item, Result] | Failed[Item]:
+    error = future.exception()
+    if error is None:
+        return Done(item, future.result())
+    return Failed(item, error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+
+def _apply(work: bytes, item: object) -> object:
+    return _unpickled(work)(item)
+
+
+@lru_cache(maxsize=1)
+def _unpickled(work: bytes) -> Callable[[object], object]:
+    """The work, unpickled once in each worker; it came from the parent process through a pipe, never from a file."""
+    function: Callable[[object], object] = cloudpickle.loads(work)
+    return function

@@ -1,0 +1,141 @@
+"""The end of a run: final check, hits, rejects, manifest, marker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cinchona.errors import NoUsableRowsError, TooManyRejectsError
+from cinchona.files import disk_errors, write_text
+from cinchona.manifest import InputFile, Manifest, mask_secrets
+from cinchona.screening.failpoints import failpoint
+from cinchona.screening.folder import RunFolder, partition_of
+from cinchona.screening.hits import write_hits
+from cinchona.screening.plan import Plan
+from cinchona.screening.receipts import read_receipt
+from cinchona.screening.rejects import write_rejects
+from cinchona.screening.totals import Totals, check_complete
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A complete run."""
+
+    totals: Totals
+    """Its sums."""
+    hits: pa.Table
+    """Its hits, best first."""
+
+
+def write_outputs(folder: RunFolder, plan: Plan, *, settings: Mapping[str, Any], seed: int) -> Finished:
+    """Check a run exactly and write hits, rejects and manifest; leftovers of abandoned attempts are removed.
+
+    Args:
+        folder: The run.
+        plan: Its header.
+        settings: Settings to write into the manifest; secrets are masked.
+        seed: Seed to write into the manifest.
+
+    Raises:
+        RetryableError: if the run is not complete, or the disk is full, read-only or failing.
+    """
+    totals = check_complete(folder, plan)
+    failpoint("finish.before_outputs")
+    remove_leftovers(folder)
+    hits = write_hits(folder, plan, totals.best)
+    failpoint("finish.after_hits")
+    write_rejects(folder, totals.rejects)
+    failpoint("finish.before_manifest")
+    _manifest(plan, totals, n_hits=hits.num_rows, settings=settings, seed=seed).write(folder.manifest)
+    failpoint("finish.after_manifest")
+    return Finished(totals, hits)
+
+
+def read_outputs(folder: RunFolder, plan: Plan) -> Finished:
+    """The results of a run that was finished before, checked again.
+
+    Raises:
+        RetryableError: if something of it has been lost since.
+    """
+    return Finished(check_complete(folder, plan), pq.read_table(folder.hits))
+
+
+def mark_success(folder: RunFolder, totals: Totals) -> None:
+    """Write ``_SUCCESS``, the last file of a run; it holds the digest of the score table.
+
+    Raises:
+        RetryableError: if the disk is full, read-only or failing.
+    """
+    write_text(folder.success, totals.scores_digest + "\n")
+    failpoint("finish.after_success")
+
+
+def judge(plan: Plan, folder: RunFolder, totals: Totals) -> None:
+    """Raise if too little came of a complete run. Results are written all the same.
+
+    Raises:
+        NoUsableRowsError: if no row was scored.
+        TooManyRejectsError: if a larger share of rows was rejected than the settings allow.
+    """
+    table = folder.rejects.with_suffix(".csv")
+    stages = ", ".join(f"{n:,} at {stage}" for stage, n in totals.rejects_by_stage.most_common())
+    if totals.scored == 0:
+        raise NoUsableRowsError(
+            f"none of {totals.rows:,} rows could be scored: {stages}",
+            where=str(table),
+            expected="at least one usable compound",
+            remedy="see the reasons in the table of rejects; is the right column read as SMILES?",
+        )
+    share = totals.rejected / totals.rows
+    if share > plan.screen.max_reject_share:
+        raise TooManyRejectsError(
+            f"{totals.rejected:,} of {totals.rows:,} rows ({share:.1%}) were rejected: {stages}",
+            where=str(table),
+            expected=f"at most {plan.screen.max_reject_share:.1%} (screen.max_reject_share)",
+            remedy="all results are written and complete; see the reasons, or allow a larger share",
+        )
+
+
+def remove_leftovers(folder: RunFolder) -> int:
+    """Delete part files of partitions whose receipt names another one.
+
+    Returns:
+        Number of files deleted.
+    """
+    removed = 0
+    with disk_errors(folder.data):
+        for path in folder.part_files():
+            receipt = read_receipt(folder.receipt(partition_of(path)))
+            if receipt is not None and receipt.file != folder.relative(path):
+                path.unlink(missing_ok=True)
+                removed += 1
+    if removed:
+        logger.info("removed %d part files of abandoned attempts", removed)
+    return removed
+
+
+def _manifest(plan: Plan, totals: Totals, *, n_hits: int, settings: Mapping[str, Any], seed: int) -> Manifest:
+    counts = {
+        "rows": totals.rows,
+        "scored": totals.scored,
+        "rejected": totals.rejected,
+        "duplicates": totals.duplicates,
+        "partitions": plan.partitions,
+        "hits": n_hits,
+        **{f"rejected_at_{stage}": n for stage, n in sorted(totals.rejects_by_stage.items())},
+    }
+    return Manifest(
+        kind="screen",
+        seed=seed,
+        config=mask_secrets(dict(settings)),
+        inputs=tuple(InputFile(name=f.path.rpartition("/")[2], bytes=f.bytes, digest=f.digest) for f in plan.inputs),
+        counts=counts,
+        outputs={"scores": totals.scores_digest, "plan": plan.fingerprint, "model": plan.model.fingerprint},
+    )

@@ -1,0 +1,129 @@
+"""The hit list: the best distinct compounds of a finished run, with everything known of them.
+
+Only partitions whose best score can reach the list are read: with ``k`` hits that is at most about ``k`` partitions,
+however large the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rdkit import Chem, rdBase
+from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
+
+from cinchona.files import atomic_path
+from cinchona.screening.csvfile import write_csv
+from cinchona.screening.folder import RunFolder
+from cinchona.screening.layout import BASE_FIELDS, NEAREST
+from cinchona.screening.parts import SCORED
+from cinchona.screening.plan import Plan
+from cinchona.screening.receipts import Receipt, read_receipt
+from cinchona.screening.sdffile import write_sdf
+from cinchona.screening.topk import COLUMNS, Candidate, TopK, by_best_score, just_below
+
+MAX_DUPLICATE_IDS: Final = 100
+"""Ids of duplicates that a hit lists at most; ``n_duplicates`` is exact beyond that."""
+
+_FIRST: Final = ("rank", "row_id", "compound_id", "smiles", "parent_smiles", "score")
+_PROPERTIES: Final = pa.schema([("mw", pa.float32()), ("logp", pa.float32()), ("tpsa", pa.float32())])
+
+
+def write_hits(folder: RunFolder, plan: Plan, best: np.ndarray) -> pa.Table:
+    """Find the hits of a complete run and write them as Parquet, CSV and SDF.
+
+    Args:
+        folder: The run.
+        plan: Its header.
+        best: Best score of each partition, NaN where there is none; float64, shape (n_partitions,).
+
+    Returns:
+        The hits, best first; see :func:`find_hits`.
+
+    Raises:
+        RetryableError: if the disk is full, read-only or failing.
+    """
+    hits = find_hits(folder, plan, best)
+    with atomic_path(folder.hits) as temporary:
+        pq.write_table(hits, temporary, compression="zstd")
+    write_csv(folder.hits.with_suffix(".csv"), hits.to_batches(), hits.schema)
+    write_sdf(folder.hits.with_suffix(".sdf"), hits, smiles_column="parent_smiles", title_column="compound_id")
+    return hits
+
+
+def find_hits(folder: RunFolder, plan: Plan, best: np.ndarray) -> pa.Table:
+    """The best ``top_k`` distinct compounds: higher score first, then lower row id.
+
+    Returns:
+        Columns ``rank`` (from 1), ``row_id``, ``compound_id``, ``smiles``, ``parent_smiles``, ``score``, the columns of
+        each endpoint, ``flags``, ``n_duplicates`` (further rows of the same compound in the library),
+        ``duplicate_ids`` (joined by ``;``), ``mw`` (g/mol), ``logp`` (Crippen) and ``tpsa`` (square angstrom).
+    """
+    top = TopK(plan.screen.top_k)
+    for _, receipt in _promising(folder, best, top):
+        top.add(pq.read_table(folder.root / receipt.file, columns=list(COLUMNS)))
+    ranked = top.ranked()
+    rows, duplicates = _collect(folder, plan, best, ranked)
+    return _assemble(plan, rows, duplicates)
+
+
+def _promising(folder: RunFolder, best: np.ndarray, top: TopK) -> Iterator[tuple[int, Receipt]]:
+    """Partitions that can still change the list, most promising first."""
+    for partition_id in by_best_score(best):
+        if best[partition_id] < top.bar:
+            return
+        receipt = read_receipt(folder.receipt(partition_id))
+        assert receipt is not None, partition_id
+        yield partition_id, receipt
+
+
+def _collect(
+    folder: RunFolder, plan: Plan, best: np.ndarray, ranked: Sequence[Candidate]
+) -> tuple[pa.Table, dict[str, list[str]]]:
+    """Full rows of the hits in their order, and for each parent the ids of its other rows in row order."""
+    wanted = pa.array([c.row_id for c in ranked], pa.int64())
+    parents = pa.array([c.parent_smiles for c in ranked], pa.string())
+    others: dict[str, list[str]] = {c.parent_smiles: [] for c in ranked}
+    found = [plan.layout.schema().empty_table()]
+    reach = just_below(ranked[-1].score) if ranked else np.inf
+    for partition_id in np.flatnonzero(best >= reach).tolist():
+        receipt = read_receipt(folder.receipt(partition_id))
+        assert receipt is not None, partition_id
+        part = pq.read_table(folder.root / receipt.file)
+        same = part.filter(pc.and_(pc.is_in(part["parent_smiles"], parents), pc.equal(part["status"], SCORED)))
+        is_hit = pc.is_in(same["row_id"], wanted)
+        found.append(same.filter(is_hit))
+        for row in same.filter(pc.invert(is_hit)).select(["parent_smiles", "compound_id"]).to_pylist():
+            others[row["parent_smiles"]].append(row["compound_id"] or "")
+    table = pa.concat_tables(found)
+    return table.take(pc.index_in(wanted, table["row_id"].combine_chunks())), others
+
+
+def _assemble(plan: Plan, rows: pa.Table, duplicates: dict[str, list[str]]) -> pa.Table:
+    own = [duplicates[parent] for parent in rows["parent_smiles"].to_pylist()]
+    columns = {"rank": pa.array(range(1, rows.num_rows + 1), pa.int64())}
+    columns |= {name: rows[name] for name in _FIRST[1:]}
+    base = {f.name for f in BASE_FIELDS} | {NEAREST}
+    columns |= {name: rows[name] for name in rows.schema.names if name not in base}
+    if plan.layout.nearest:
+        columns[NEAREST] = rows[NEAREST]
+    columns["flags"] = rows["flags"]
+    columns["n_duplicates"] = pa.array([len(ids) for ids in own], pa.int64())
+    columns["duplicate_ids"] = pa.array([";".join(ids[:MAX_DUPLICATE_IDS]) for ids in own], pa.string())
+    columns |= _properties(rows["parent_smiles"].to_pylist())
+    return pa.table(columns).combine_chunks()
+
+
+def _properties(smiles: Sequence[str]) -> dict[str, pa.Array]:
+    with rdBase.BlockLogs():
+        mols = [Chem.MolFromSmiles(s) for s in smiles]
+    figures = {
+        "mw": [None if m is None else Descriptors.MolWt(m) for m in mols],
+        "logp": [None if m is None else Crippen.MolLogP(m) for m in mols],
+        "tpsa": [None if m is None else rdMolDescriptors.CalcTPSA(m) for m in mols],
+    }
+    return {name: pa.array(values, _PROPERTIES.field(name).type) for name, values in figures.items()}

@@ -1,0 +1,64 @@
+"""Stopping in order on SIGINT and SIGTERM: what is at work is finished and committed, nothing new begins."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, TypeVar
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Whether somebody asked the run to stop."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to stop."""
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Ask it to stop; it ends when the partitions at work are done."""
+        self._asked.set()
+
+    def until(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Hand out ``items`` until somebody asks to stop."""
+        for item in items:
+            if self.asked:
+                return
+            yield item
+
+
+@contextmanager
+def stops_in_order() -> Iterator[Interruption]:
+    """Take SIGINT and SIGTERM inside the block as a wish to stop; a second one interrupts at once.
+
+    In threads other than the main one signals cannot be taken, so there the block changes nothing.
+    """
+    interruption = Interruption()
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if interruption.asked:
+            raise KeyboardInterrupt
+        logger.warning("%s: finishing the partitions at work; once more to stop at once", signal.Signals(number).name)
+        interruption.ask()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

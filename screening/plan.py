@@ -1,0 +1,157 @@
+"""The plan of a run: what is scored, with which model and settings, cut into which partitions. Never changed.
+
+``plan.json`` is a small header; ``partitions.parquet`` lists the partitions in order. The header is written last, so a
+folder with a header is completely planned. The fingerprint is a digest of everything that can change a score: content
+of the inputs, model, settings, versions of the code, columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from cinchona.datasets.config import ReaderConfig, StandardizeConfig
+from cinchona.datasets.sources import Partition
+from cinchona.digests import digest_file, digest_json
+from cinchona.errors import InputError
+from cinchona.screening.config import ScreenConfig
+from cinchona.screening.folder import RunFolder
+from cinchona.screening.layout import TableLayout
+
+SCHEMA: Final = "cinchona-screen-1"
+"""Version of the run folder's form."""
+PARTITION: Final = TypeAdapter(Partition)
+"""Reads and writes one partition as JSON."""
+BATCH: Final = 10_000
+"""Partitions held in memory at once."""
+
+
+class PlanInput(BaseModel):
+    """One file of the library."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    """Where it is: absolute, or relative to the run folder if it was staged there."""
+    format: str
+    """How it is laid out."""
+    rows: int
+    """Its rows."""
+    bytes: int
+    """Its size in bytes."""
+    modified: int
+    """Time of its last change, nanoseconds since 1970; while size and time stay, the content is taken to stay."""
+    digest: str
+    """SHA-256 of the content, hex."""
+
+
+class PlanModel(BaseModel):
+    """The scorer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Its name, for people."""
+    fingerprint: str
+    """Digest of everything that can change a score."""
+    objective: str
+    """What ranks, in words."""
+    path: str = ""
+    """Folder of the model, absolute; empty for a scorer that was given as an object."""
+
+
+class Plan(BaseModel):
+    """Header of the plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["cinchona-screen-1"] = SCHEMA
+    """Version of this form."""
+    fingerprint: str
+    """Digest of :attr:`identity`."""
+    created: datetime
+    """When it was made, UTC."""
+    rows: int
+    """Rows of the library."""
+    partitions: int
+    """Number of partitions."""
+    partitions_digest: str
+    """SHA-256 of ``partitions.parquet``."""
+    inputs: tuple[PlanInput, ...]
+    """Files of the library, in order."""
+    model: PlanModel
+    """The scorer."""
+    layout: TableLayout
+    """Columns of the score table."""
+    screen: ScreenConfig
+    """How the library is scored."""
+    standardize: StandardizeConfig
+    """How structures are standardized."""
+    reader: ReaderConfig
+    """How the library was read."""
+    versions: dict[str, str]
+    """Versions of the code that decides scores."""
+    notes: dict[str, Any] = Field(default_factory=dict)
+    """What the caller wants to find again at resume: settings that decide no score."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that can change a score, as plain data."""
+        return {
+            "form": self.form,
+            "library": [{"digest": f.digest, "format": f.format, "rows": f.rows} for f in self.inputs],
+            "model": self.model.fingerprint,
+            "columns": self.layout.digest(),
+            "screen": self.screen.model_dump(mode="json"),
+            "standardize": self.standardize.model_dump(mode="json"),
+            "reader": self.reader.model_dump(mode="json"),
+            "versions": self.versions,
+        }
+
+
+def load_plan(folder: RunFolder) -> Plan:
+    """Read the header and check the table of partitions.
+
+    Raises:
+        InputError: if there is no plan, or it is damaged.
+    """
+    if not folder.is_planned():
+        raise InputError(
+            "the folder holds no screening run",
+            where=str(folder.root),
+            expected="plan.json, written by 'cinchona screen'",
+            remedy="check the path; if the run died while it was planned, run the same 'cinchona screen' again",
+        )
+    try:
+        plan = Plan.model_validate_json(folder.plan.read_bytes())
+        damage = "" if digest_json(plan.identity) == plan.fingerprint else "plan.json was altered"
+    except ValidationError as error:
+        raise _damaged(folder, f"plan.json does not read: {error.errors()[0]['msg']}") from error
+    if not damage and (not folder.partitions.is_file() or digest_file(folder.partitions) != plan.partitions_digest):
+        damage = "partitions.parquet was altered"
+    if damage:
+        raise _damaged(folder, damage)
+    return plan
+
+
+def partitions(folder: RunFolder) -> Iterator[Partition]:
+    """The partitions in order, read a few thousand at a time."""
+    with pq.ParquetFile(folder.partitions) as table:
+        for batch in table.iter_batches(BATCH, columns=["record"]):
+            for record in batch.column(0).to_pylist():
+                partition = PARTITION.validate_json(record)
+                yield dataclasses.replace(partition, path=str(folder.root / partition.path))
+
+
+def _damaged(folder: RunFolder, what: str) -> InputError:
+    return InputError(
+        f"the plan is damaged: {what}",
+        where=str(folder.root),
+        expected="the plan as it was written",
+        remedy="restore the file from a copy, or begin a new screen in another --out",
+    )

@@ -1,0 +1,149 @@
+"""Making a plan: the library is cut into partitions, and everything that decides a score is written down."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cinchona.datasets.config import ReaderConfig, StandardizeConfig
+from cinchona.datasets.sources import Library, LibraryFile, Partition
+from cinchona.digests import digest_file, digest_json
+from cinchona.errors import InputError
+from cinchona.files import atomic_path, write_text
+from cinchona.protocols import Scorer
+from cinchona.screening.config import ScreenConfig
+from cinchona.screening.failpoints import failpoint
+from cinchona.screening.folder import RunFolder
+from cinchona.screening.identity import decisive_versions, differences, mismatch
+from cinchona.screening.layout import TableLayout
+from cinchona.screening.plan import BATCH, PARTITION, Plan, PlanInput, PlanModel
+from cinchona.screening.scorers import ScorerSource
+
+_TABLE: Final = pa.schema(
+    [("partition_id", pa.int64()), ("first_row", pa.int64()), ("n_rows", pa.int64()), ("record", pa.string())]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScreenRequest:
+    """What a user asks for, opened and ready to be planned."""
+
+    library: Library
+    """The compounds."""
+    source: ScorerSource
+    """Where the scorer comes from."""
+    scorer: Scorer
+    """The opened scorer."""
+    screen: ScreenConfig
+    """How the library is scored."""
+    standardize: StandardizeConfig
+    """How structures are standardized."""
+    reader: ReaderConfig
+    """How the library is read."""
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What to find again at resume."""
+
+
+def write_plan(folder: RunFolder, request: ScreenRequest) -> Plan:
+    """Plan a run: cut the library into partitions and write table and header.
+
+    Raises:
+        InputError: if the library has no row.
+        RetryableError: if the disk is full, read-only or failing.
+    """
+    failpoint("plan.before_write")
+    rows, partitions = _write_partitions(folder, request.library.partitions(request.screen.partition_rows))
+    if rows == 0:
+        raise InputError(
+            "the library has no row",
+            where=", ".join(str(f.path) for f in request.library.files),
+            expected="at least one compound",
+        )
+    failpoint("plan.between_files")
+    plan = _header(folder, request, rows=rows, partitions=partitions)
+    write_text(folder.plan, plan.model_dump_json(indent=2) + "\n")
+    failpoint("plan.after_write")
+    return plan
+
+
+def same_plan(folder: RunFolder, plan: Plan, request: ScreenRequest) -> None:
+    """Check that ``request`` asks for what the folder was planned for.
+
+    Raises:
+        PlanMismatchError: naming each difference.
+    """
+    asked = _header(folder, request, rows=plan.rows, partitions=plan.partitions)
+    if asked.fingerprint != plan.fingerprint:
+        raise mismatch(folder, differences(plan.identity, asked.identity))
+
+
+def _write_partitions(folder: RunFolder, parts: Iterable[Partition]) -> tuple[int, int]:
+    """Write the table; returns rows of the library and number of partitions."""
+    rows = count = 0
+    with atomic_path(folder.partitions) as temporary, pq.ParquetWriter(temporary, _TABLE, compression="zstd") as file:
+        batch: list[dict[str, object]] = []
+        for partition in parts:
+            assert (partition.partition_id, partition.first_row) == (count, rows), partition
+            rows, count = rows + partition.n_rows, count + 1
+            batch.append(_row(folder, partition))
+            if len(batch) == BATCH:
+                file.write_batch(pa.RecordBatch.from_pylist(batch, _TABLE))
+                batch.clear()
+        file.write_batch(pa.RecordBatch.from_pylist(batch, _TABLE))
+    return rows, count
+
+
+def _row(folder: RunFolder, partition: Partition) -> dict[str, object]:
+    stored = dataclasses.replace(partition, path=_stored(folder, partition.path))
+    return {
+        "partition_id": partition.partition_id,
+        "first_row": partition.first_row,
+        "n_rows": partition.n_rows,
+        "record": PARTITION.dump_json(stored).decode(),
+    }
+
+
+def _stored(folder: RunFolder, path: str | Path) -> str:
+    """Path as it is written down: staged files relative to the run folder, which may move, others absolute."""
+    absolute, root = Path(path).absolute(), folder.root.absolute()
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)
+
+
+def _header(folder: RunFolder, request: ScreenRequest, *, rows: int, partitions: int) -> Plan:
+    scorer = request.scorer
+    draft = Plan(
+        fingerprint="",
+        created=datetime.now(UTC).replace(microsecond=0),
+        rows=rows,
+        partitions=partitions,
+        partitions_digest=digest_file(folder.partitions),
+        inputs=tuple(_input(folder, file) for file in request.library.files),
+        model=PlanModel(
+            name=scorer.name, fingerprint=scorer.fingerprint, objective=scorer.objective, path=request.source.path
+        ),
+        layout=TableLayout.probe(scorer),
+        screen=request.screen,
+        standardize=request.standardize,
+        reader=request.reader,
+        versions=decisive_versions(),
+        notes=dict(request.notes),
+    )
+    return draft.model_copy(update={"fingerprint": digest_json(draft.identity)})
+
+
+def _input(folder: RunFolder, file: LibraryFile) -> PlanInput:
+    facts = Path(file.path).stat()
+    return PlanInput(
+        path=_stored(folder, file.path),
+        format=file.format,
+        rows=file.n_rows,
+        bytes=facts.st_size,
+        modified=facts.st_mtime_ns,
+        digest=file.digest,
+    )

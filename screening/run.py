@@ -1,0 +1,182 @@
+"""Carrying out a plan: every partition without a valid receipt is done, then nothing is left to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from cinchona.datasets.sources import Partition
+from cinchona.errors import CinchonaError, LockedError, RetryableError, RunInterrupted, WorkerDiedError
+from cinchona.progress import Progress, progress
+from cinchona.protocols import Executor, Failed
+from cinchona.screening.config import ExecutorConfig
+from cinchona.screening.executors.choose import make_executor
+from cinchona.screening.folder import RunFolder
+from cinchona.screening.interrupt import Interruption, stops_in_order
+from cinchona.screening.lease import Lease
+from cinchona.screening.plan import Plan, partitions
+from cinchona.screening.receipts import BadReceipt, Receipt, quarantine, verify_receipt
+from cinchona.screening.scorers import ScorerSource
+from cinchona.screening.work import PartitionWork
+
+logger = logging.getLogger(__name__)
+
+MAX_FAILURES = 10
+"""Failed partitions after which a run gives up instead of trying the rest."""
+_TRIES = 2
+"""Times that a partition is tried; the second time after all others."""
+
+
+@dataclass(slots=True)
+class Doing:
+    """What a driver has done so far; one small number a partition, whatever the size of the library."""
+
+    done: bytearray
+    """1 for each partition that has a valid receipt."""
+    reused: int = 0
+    """Partitions that were done before."""
+    quarantined: int = 0
+    """Receipts that could not be trusted."""
+    rejected: int = 0
+    """Rows rejected in partitions done now."""
+    best: float | None = None
+    """Best score seen now."""
+    failed: dict[int, Exception] = field(default_factory=dict)
+    """Partitions that failed at their last try, with the error."""
+
+    @property
+    def left(self) -> int:
+        """Partitions that are not done."""
+        return len(self.done) - sum(self.done)
+
+    def count(self, receipt: Receipt) -> None:
+        """Take note of a finished partition."""
+        self.done[receipt.partition_id] = 1
+        self.rejected += receipt.rejected
+        if receipt.best is not None:
+            self.best = receipt.best if self.best is None else max(self.best, receipt.best)
+
+
+def execute(folder: RunFolder, plan: Plan, source: ScorerSource, *, config: ExecutorConfig, lease: Lease) -> Doing:
+    """Do what is left of the plan.
+
+    Args:
+        folder: The planned run.
+        plan: Its header.
+        source: Where workers get the scorer.
+        config: Where the work runs.
+        lease: Proof that this driver is the only one.
+
+    Raises:
+        RunInterrupted: after SIGINT or SIGTERM.
+        LockedError: if another driver took over.
+        RetryableError: if disk, workers or scheduler failed.
+        CinchonaError: if a partition failed for another reason, twice.
+    """
+    doing = verified(folder, plan)
+    if doing.left == 0:
+        return doing
+    work = PartitionWork(
+        root=str(folder.root.absolute()),
+        plan=plan.fingerprint,
+        scorer=source,
+        layout=plan.layout,
+        standardize=plan.standardize,
+        batch_rows=plan.screen.batch_rows,
+        epoch=lease.epoch,
+    )
+    with (
+        stops_in_order() as interruption,
+        progress(plan.rows, "scoring") as shown,
+        closing(make_executor(config)) as executor,
+    ):
+        shown.advance(sum(p.n_rows for p in partitions(folder) if doing.done[p.partition_id]))
+        for _ in range(_TRIES):
+            todo = interruption.until(p for p in partitions(folder) if not doing.done[p.partition_id])
+            _try(executor, work, todo, doing=doing, shown=shown, lease=lease)
+    _judge(folder, doing, interruption)
+    return doing
+
+
+def verified(folder: RunFolder, plan: Plan) -> Doing:
+    """Find out what is done: every receipt and part file that is what it should be.
+
+    What is not is moved to quarantine. Part files are read completely; a run that was never begun costs nothing.
+    """
+    doing = Doing(bytearray(plan.partitions))
+    with progress(None, "checking what is done", unit="partitions") as shown:
+        for path in folder.receipt_files():
+            checked = verify_receipt(folder, path, plan, deep=True)
+            if isinstance(checked, BadReceipt):
+                logger.warning("%s: %s; the partition is done again", folder.relative(path), checked.reason)
+                quarantine(folder, checked)
+                doing.quarantined += 1
+            else:
+                doing.done[checked.partition_id] = 1
+            shown.advance()
+    doing.reused = sum(doing.done)
+    return doing
+
+
+def _try(
+    executor: Executor,
+    work: PartitionWork,
+    todo: Iterable[Partition],
+    *,
+    doing: Doing,
+    shown: Progress,
+    lease: Lease,
+) -> None:
+    """Try each partition once; errors that no second try can mend are raised at once."""
+    doing.failed.clear()
+    with closing(executor.map(work, todo)) as outcomes:  # type: ignore[type-var]
+        for outcome in outcomes:
+            lease.check()
+            if isinstance(outcome, Failed):
+                _note_failure(outcome, doing)
+                continue
+            doing.count(outcome.result)
+            best = {} if doing.best is None else {"best": doing.best}
+            shown.advance(outcome.result.rows, rejects=doing.rejected, **best)
+
+
+def _note_failure(outcome: Failed[Partition], doing: Doing) -> None:
+    error, partition = outcome.error, outcome.item.partition_id
+    stops_all = isinstance(error, LockedError | RetryableError) and not isinstance(error, WorkerDiedError)
+    if stops_all:
+        raise error
+    logger.warning("partition %d failed: %s: %s", partition, type(error).__name__, error, exc_info=error)
+    doing.failed[partition] = error
+    if len(doing.failed) >= MAX_FAILURES:
+        raise _too_many(doing.failed)
+
+
+def _judge(folder: RunFolder, doing: Doing, interruption: Interruption) -> None:
+    """Raise what keeps the run from being complete."""
+    if doing.left == 0:
+        return
+    if interruption.asked:
+        raise RunInterrupted(
+            f"the run was stopped with {doing.left:,} of {len(doing.done):,} partitions left",
+            where=str(folder.root),
+            remedy=f"go on with: cinchona resume {folder.root}",
+        )
+    raise _too_many(doing.failed)
+
+
+def _too_many(failed: dict[int, Exception]) -> CinchonaError:
+    """The error of a run with failed partitions: of the kind of the first, which is shown."""
+    partition, first = next(iter(failed.items()))
+    what = f"{len(failed)} partitions failed; the first, partition {partition}: {first}"
+    if isinstance(first, CinchonaError):
+        error = type(first)(what, where=first.where, expected=first.expected, remedy=first.remedy)
+    elif isinstance(first, OSError | MemoryError):
+        error = RetryableError(
+            f"{what} ({type(first).__name__})", remedy="mend the cause and run the same command again"
+        )
+    else:
+        error = CinchonaError(f"{what} ({type(first).__name__})", remedy="this is a defect; please report it")
+    error.__cause__ = first
+    return error

@@ -1,0 +1,93 @@
+"""How a scorer reaches the workers: by the path of its folder, or as an object within one process tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from cinchona.errors import PlanMismatchError
+from cinchona.protocols import Scorer
+
+
+class ScorerSource(Protocol):
+    """Something small that can be sent to a worker and opened there."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint that the opened scorer has."""
+
+    @property
+    def path(self) -> str:
+        """Folder of the model, or an empty string if there is none."""
+
+    def open(self) -> Scorer:
+        """The scorer; opened once in each process."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScorer:
+    """A model folder, opened by each worker for itself."""
+
+    path: str
+    """Absolute path of the folder."""
+    fingerprint: str
+    """Fingerprint that the model must have."""
+
+    @classmethod
+    def at(cls, folder: Path) -> FolderScorer:
+        """Open the model at ``folder`` to learn its fingerprint.
+
+        Raises:
+            ModelFileError: if the folder holds no usable model.
+        """
+        from cinchona.models.folder import open_scorer
+
+        return cls(str(folder.resolve()), open_scorer(folder).fingerprint)
+
+    def open(self) -> Scorer:
+        """Open the model and check that it is the one that was planned.
+
+        Raises:
+            ModelFileError: if the folder holds no usable model.
+            PlanMismatchError: if it holds another one.
+        """
+        return _opened(self.path, self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectScorer:
+    """A scorer that exists in memory only. It is pickled to this program's own workers and never to a file."""
+
+    scorer: Scorer
+    """The scorer; cloudpickle must be able to pickle it unless the executor is serial."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its fingerprint."""
+        return self.scorer.fingerprint
+
+    @property
+    def path(self) -> str:
+        """Empty: no folder."""
+        return ""
+
+    def open(self) -> Scorer:
+        """The scorer itself."""
+        return self.scorer
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, fingerprint: str) -> Scorer:
+    from cinchona.models.folder import open_scorer
+
+    scorer = open_scorer(Path(path))
+    if scorer.fingerprint != fingerprint:
+        raise PlanMismatchError(
+            f"the model folder holds model {scorer.fingerprint[:12]}",
+            where=path,
+            expected=f"model {fingerprint[:12]}",
+            remedy="restore the model, or begin a new screen in another folder",
+        )
+    return scorer

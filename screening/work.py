@@ -1,0 +1,131 @@
+"""The work on one partition: read, standardize, score, write, commit."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cinchona.datasets.config import StandardizeConfig
+from cinchona.datasets.sources import Partition, read_partition
+from cinchona.datasets.standardize import standardize_batch
+from cinchona.digests import digest_file, digest_table
+from cinchona.errors import LockedError
+from cinchona.screening.folder import RunFolder
+from cinchona.screening.histogram import ScoreHistogram
+from cinchona.screening.layout import TableLayout
+from cinchona.screening.lease import is_current
+from cinchona.screening.parts import REJECTED, PartitionRows, build_part, write_part
+from cinchona.screening.receipts import Receipt, commit_receipt, read_receipt
+from cinchona.screening.scorers import ScorerSource
+from cinchona.screening.scoring import score_in_batches
+from cinchona.screening.threads import one_thread
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionWork:
+    """Does a partition and commits it; small enough to send to any worker."""
+
+    root: str
+    """The run folder."""
+    plan: str
+    """Fingerprint of the plan."""
+    scorer: ScorerSource
+    """Where the scorer comes from."""
+    layout: TableLayout
+    """Columns of the score table."""
+    standardize: StandardizeConfig
+    """How structures are standardized."""
+    batch_rows: int
+    """Distinct compounds that the scorer gets at once."""
+    epoch: int
+    """Epoch of the driver that orders the work."""
+
+    def __call__(self, partition: Partition) -> Receipt:
+        """Score ``partition`` and commit the result.
+
+        Returns:
+            The receipt that counts, which may be that of an earlier or faster attempt.
+
+        Raises:
+            LockedError: if another driver has taken the run over since.
+            RetryableError: if the disk is full, read-only or failing.
+        """
+        folder = RunFolder(Path(self.root))
+        finished = read_receipt(folder.receipt(partition.partition_id))
+        if finished is not None and finished.plan == self.plan:
+            return finished
+        watch = _Stopwatch()
+        table = self._score(partition, watch)
+        part = folder.new_part(partition.partition_id)
+        with watch.step("write"):
+            write_part(table, part, partition_id=partition.partition_id)
+            receipt = self._receipt(folder, partition, table, part)
+        self._require_current(folder)
+        return commit_receipt(folder, receipt.model_copy(update={"seconds": watch.seconds}))
+
+    def _score(self, partition: Partition, watch: _Stopwatch) -> pa.Table:
+        with watch.step("open"):
+            scorer = self.scorer.open()
+        with watch.step("read"):
+            given, unreadable = read_partition(partition)
+        with watch.step("standardize"):
+            standardized = standardize_batch(given, self.standardize)
+        with watch.step("score"), one_thread():
+            distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
+            scored = score_in_batches(scorer, distinct, rows=self.batch_rows)
+        rows = PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)
+        return build_part(rows, self.layout)
+
+    def _receipt(self, folder: RunFolder, partition: Partition, table: pa.Table, part: Path) -> Receipt:
+        rejected = table.filter(pc.equal(table.column("status"), REJECTED))
+        scores = table.column("score").drop_null().to_numpy()
+        finite = scores[np.isfinite(scores)]
+        stages = rejected.column("stage").value_counts().to_pylist()
+        return Receipt(
+            plan=self.plan,
+            partition_id=partition.partition_id,
+            first_row=partition.first_row,
+            rows=table.num_rows,
+            scored=table.num_rows - rejected.num_rows,
+            rejected=rejected.num_rows,
+            duplicates=int(np.count_nonzero(table.column("duplicate_of").to_numpy() >= 0)),
+            rejects_by_stage={entry["values"]: entry["counts"] for entry in stages},
+            best=float(finite.max()) if len(finite) else None,
+            histogram=ScoreHistogram.of(scores),
+            file=folder.relative(part),
+            bytes=part.stat().st_size,
+            digest=digest_file(part),
+            content=digest_table(table.combine_chunks().to_batches()),
+            epoch=self.epoch,
+            worker=f"process {os.getpid()}",
+        )
+
+    def _require_current(self, folder: RunFolder) -> None:
+        if not is_current(folder.lease, self.epoch):
+            raise LockedError(
+                "another driver took this run folder over while a partition was at work",
+                where=self.root,
+                expected=f"epoch {self.epoch} to be the highest",
+                remedy="let the other driver finish",
+            )
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Wall time by step."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begun, 6)
