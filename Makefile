@@ -66,7 +66,9 @@ test: $(VENV)/.installed-dev ## Run every test, with coverage
 
 # ------------------------------------------------------------------------------------------------- checks
 CHECKS := check-lint check-types check-imports check-layout check-tree check-wheel check-docs
-CHECK := PYTHONPATH=scripts $(BIN)/python -m
+# The code beside this file is checked, whatever is installed.
+HERE := PYTHONPATH="src:scripts$${PYTHONPATH:+:$$PYTHONPATH}"
+CHECK := $(HERE) $(BIN)/python -m
 
 .PHONY: check $(CHECKS)
 check: $(CHECKS) ## Run every check that is no test
@@ -79,7 +81,7 @@ check-types: $(VENV)/.installed-dev
 	$(CHECK) check_types
 
 check-imports: $(VENV)/.installed-dev
-	$(BIN)/lint-imports
+	$(HERE) $(BIN)/lint-imports --no-logo
 
 check-layout: $(VENV)/.installed-dev
 	$(CHECK) check_layout

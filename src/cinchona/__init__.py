@@ -19,7 +19,7 @@ ROOMS: Final = ("datasets", "models", "screening", "pipelines", "experiments", "
 
 _LAZY: Final = {"load": "cinchona.pipelines.api", "screen": "cinchona.pipelines.api", "train": "cinchona.pipelines.api"}
 
-__all__ = ["ROOMS", "__version__", "load", "screen", "train"]
+__all__ = ["__version__", "load", "ROOMS", "screen", "train"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562

@@ -1,0 +1,103 @@
+"""Sphinx extension that writes the reference pages: one page a module, one overview a room.
+
+The pages follow the files, so a new module is documented without touching a list. They are written to
+``docs/reference/generated``, which git ignores.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import cinchona
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+GROUND: Final = "cinchona"
+UNDOCUMENTED: Final = "cinchona.cli"
+"""The command line documents itself; its page shows the help texts."""
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Write the pages before Sphinx looks for files."""
+    write_pages(Path(app.srcdir) / "reference" / "generated")
+    return {"parallel_read_safe": True}
+
+
+def public_modules(room: str) -> list[str]:
+    """Dotted names of the modules of ``room`` (``cinchona`` means the ground floor) that are not private."""
+    folder = Path(cinchona.__file__).parent
+    if room != GROUND:
+        folder /= room.rpartition(".")[2]
+    paths = sorted(folder.glob("*.py") if room == GROUND else folder.rglob("*.py"))
+    names = [".".join([room, *path.relative_to(folder).with_suffix("").parts]) for path in paths]
+    names = [name.removesuffix(".__init__") for name in names]
+    return [name for name in names if not any(part.startswith("_") for part in name.split("."))]
+
+
+def write_pages(folder: Path) -> None:
+    """Write all pages; a page is touched only when it changes, so that Sphinx rebuilds only what it must."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages: dict[str, str] = {}
+    for room in (GROUND, *(f"cinchona.{name}" for name in sorted(cinchona.ROOMS))):
+        modules = [name for name in public_modules(room) if name != room]
+        pages[f"room-{room}"] = overview(room, modules)
+        pages.update({name: module_page(name) for name in modules})
+    for old in folder.glob("*.md"):
+        if old.stem not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        path = folder / f"{name}.md"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def overview(room: str, modules: list[str]) -> str:
+    """Page of a room: its docstring, its public names and a list of its modules."""
+    names = getattr(importlib.import_module(room), "__all__", [])
+    rows = [f"- {_role(room, name)}" for name in names if not name.startswith("__")]
+    return "\n".join(
+        [
+            f"# `{room}`" + (" (ground floor)" if room == GROUND else ""),
+            _automodule(room, members=False),
+            *(["## Public names", *rows] if rows else []),
+            "## Modules",
+            "```{toctree}",
+            ":maxdepth: 1",
+            "",
+            *modules,
+            "```",
+            "",
+        ]
+    )
+
+
+def module_page(name: str) -> str:
+    """Page of one module with everything public in it."""
+    return f"# `{name}`\n{_automodule(name, members=True)}\n"
+
+
+def canonical(room: str, name: str) -> str:
+    """Full name under which a public name of a room is documented: where it is defined."""
+    value = getattr(importlib.import_module(room), name)
+    if isinstance(value, type(importlib)):
+        return value.__name__
+    home = getattr(value, "__module__", None) or _home_of_data(room, name)
+    return f"{home}.{getattr(value, '__qualname__', name)}"
+
+
+def _home_of_data(room: str, name: str) -> str:
+    lazy = getattr(importlib.import_module(room), "_LAZY", {})
+    return str(lazy.get(name, room))
+
+
+def _role(room: str, name: str) -> str:
+    full = canonical(room, name)
+    return f"{{py:obj}}`{name} <{full}>`"
+
+
+def _automodule(name: str, *, members: bool) -> str:
+    options = "   :members:\n   :show-inheritance:\n" if members else ""
+    return f"\n```{{eval-rst}}\n.. automodule:: {name}\n{options}```\n"

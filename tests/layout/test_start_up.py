@@ -1,0 +1,65 @@
+"""What it costs to start: budgets in CPU seconds of a fresh interpreter, and what may be loaded by then."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+IMPORT_BUDGET = 0.2
+HELP_BUDGET = 0.5
+HEAVY = ("torch", "rdkit", "dask", "distributed", "mlflow", "duckdb", "polars", "pandas", "sklearn", "numba", "scipy")
+
+
+def environment():
+    """The environment without what measures coverage of subprocesses: it would be measured too."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("COV_") and k != "COVERAGE_PROCESS_START"}
+
+
+def cpu_seconds(*arguments):
+    """User and system time of one run of this interpreter."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], env=environment(), check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
+
+
+def modules_after(program):
+    """Names in ``sys.modules`` of a fresh interpreter after ``program``."""
+    code = f"{program}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True)
+    return set(json.loads(answer.stdout.splitlines()[-1]))
+
+
+RUN_HELP = (
+    "import sys; sys.argv = ['cinchona', '--help']\n"
+    "from cinchona.cli.main import main\n"
+    "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+)
+
+
+@pytest.mark.parametrize(
+    "program, budget",
+    [("import cinchona", IMPORT_BUDGET), (RUN_HELP, HELP_BUDGET)],
+    ids=["import", "help"],
+)
+def test_start_up_stays_in_its_budget(program, budget):
+    cpu_seconds("-c", program)  # once, so that the files are compiled and in memory
+    assert min(cpu_seconds("-c", program) for _ in range(3)) < budget
+
+
+@pytest.mark.parametrize("program", ["import cinchona", RUN_HELP], ids=["import", "help"])
+def test_start_up_loads_no_room_and_no_heavy_library(program):
+    loaded = modules_after(program)
+    rooms = ("datasets", "experiments", "models", "pharmacovigilance", "pipelines", "screening")
+    assert not loaded & {f"cinchona.{room}" for room in rooms}
+    assert not loaded & set(HEAVY)
+
+
+def test_safety_half_loads_neither_torch_nor_rdkit():
+    loaded = modules_after("import cinchona.pharmacovigilance")
+    assert not loaded & {"torch", "rdkit", "dask", "mlflow"}
