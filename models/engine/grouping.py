@@ -53,8 +53,12 @@ def incidence(target: np.ndarray, n_atoms: int) -> Incidence:
 
 def group_codes(codes: np.ndarray) -> Groups:
     """Group rows with equal ``codes`` (int64, shape (n,))."""
-    keys = codes.view(np.uint32).reshape(len(codes), 2)
-    return Groups(*_group(np.ascontiguousarray(keys)))
+    return group_rows(codes.view(np.uint32).reshape(len(codes), 2))
+
+
+def group_rows(rows: np.ndarray) -> Groups:
+    """Group equal ``rows`` (uint32, shape (n, width))."""
+    return Groups(*_group(np.ascontiguousarray(rows)))
 
 
 def group_bonds(own: np.ndarray, previous: np.ndarray, source: np.ndarray, into: Incidence) -> Groups:
