@@ -1,0 +1,221 @@
+"""What the report of a screen shows, read from its run folder."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from markupsafe import Markup
+
+from cinchona.errors import InputError
+from cinchona.manifest import Manifest
+from cinchona.pipelines.figures import histogram_svg
+from cinchona.pipelines.report_hits import Column, Hit, columns_of, flags_of, hit_rows
+from cinchona.screening.folder import RunFolder
+from cinchona.screening.histogram import ScoreHistogram
+from cinchona.screening.plan import Plan, load_plan
+from cinchona.screening.receipts import read_receipts
+
+MAX_REASONS: Final = 12
+"""Different reasons of rejects in the table; the rest is one line."""
+REASONS_READ: Final = 1_000_000
+"""Rejects that are read to find the most frequent reasons; the counts by stage are exact beyond that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A key figure."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectCount:
+    """Rows with one reason."""
+
+    stage: str
+    reason: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A titled list of facts."""
+
+    title: str
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenView:
+    """Everything that the template of a screen shows; texts are plain and escaped there."""
+
+    title: str
+    subtitle: str
+    figures: list[Figure]
+    remarks: list[str]
+    histogram: Markup
+    score_note: str
+    rejects: list[RejectCount]
+    hits_note: str
+    columns: list[Column]
+    hits: list[Hit]
+    flags: list[str]
+    has_domain: bool
+    origin: list[Facts]
+    software: list[tuple[str, str]]
+    model_card: str
+    settings: str
+
+
+def screen_view(root: Path, *, max_hits: int) -> ScreenView:
+    """Read a finished screen.
+
+    Raises:
+        InputError: if the folder holds no finished screen.
+    """
+    folder = RunFolder(root)
+    plan = load_plan(folder)
+    manifest = _manifest(folder)
+    hits = pq.read_table(folder.hits)
+    shown = hits.slice(0, max_hits)
+    histogram, seconds = _from_receipts(folder, plan)
+    last = float(hits["score"][-1].as_py()) if hits.num_rows else None
+    columns = columns_of(shown, plan.layout)
+    return ScreenView(
+        title=f"Screen of {_library(plan)}",
+        subtitle=f"with {plan.model.name}, {manifest.created:%d %B %Y %H:%M} UTC",
+        figures=_figures(manifest, hits, seconds),
+        remarks=_remarks(manifest, histogram),
+        histogram=Markup(histogram_svg(histogram.edges.tolist(), histogram.counts, label="score", mark=last)),  # noqa: S704 - drawn by us
+        score_note=f"Ranked by {plan.model.objective}; higher is better. The dashed line is the score of the last hit.",
+        rejects=list(_rejects(folder, manifest)),
+        hits_note=_hits_note(shown.num_rows, hits.num_rows),
+        columns=columns,
+        hits=list(hit_rows(shown, columns, plan.layout)),
+        flags=flags_of(shown),
+        has_domain="in_domain" in plan.layout.details,
+        origin=list(_origin(plan, manifest)),
+        software=[(k, str(v)) for k, v in (manifest.versions | manifest.host).items()],
+        model_card=_model_card(plan),
+        settings=json.dumps(manifest.config, indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def _manifest(folder: RunFolder) -> Manifest:
+    for path in (folder.manifest, folder.hits, folder.rejects):
+        if not path.is_file():
+            raise InputError(
+                f"the screen is not finished: {path.name} is missing",
+                where=str(folder.root),
+                expected="the folder of a finished screen",
+                remedy=f"finish it with: cinchona resume {folder.root}",
+            )
+    return Manifest.model_validate_json(folder.manifest.read_bytes())
+
+
+def _from_receipts(folder: RunFolder, plan: Plan) -> tuple[ScoreHistogram, float]:
+    """Histogram of all scores, and working time of all workers in seconds."""
+    histogram, seconds = ScoreHistogram(), 0.0
+    for receipt in read_receipts(folder):
+        if receipt.plan == plan.fingerprint:
+            histogram = ScoreHistogram.merge((histogram, receipt.histogram))
+            seconds += sum(receipt.seconds.values())
+    return histogram, seconds
+
+
+def _library(plan: Plan) -> str:
+    names = [f.name for f in plan.inputs]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _figures(manifest: Manifest, hits: pa.Table, seconds: float) -> list[Figure]:
+    counts = manifest.counts
+    figures = [
+        Figure("rows in the library", f"{counts['rows']:,}"),
+        Figure("scored", f"{counts['scored']:,}"),
+        Figure("rejected", f"{counts['rejected']:,}"),
+        Figure("duplicates of scored rows", f"{counts.get('duplicates', 0):,}"),
+        Figure("hits", f"{hits.num_rows:,}"),
+    ]
+    if hits.num_rows:
+        figures.append(Figure("best score", f"{hits['score'][0].as_py():.4g}"))
+    if seconds > 0:
+        figures.append(Figure("rows a second and worker", f"{counts['rows'] / seconds:,.0f}"))
+    return figures
+
+
+def _remarks(manifest: Manifest, histogram: ScoreHistogram) -> list[str]:
+    counts, remarks = manifest.counts, []
+    if counts["rows"] != counts["scored"] + counts["rejected"]:
+        remarks.append("The counts do not add up: rows is not scored plus rejected. Do not rely on this run.")
+    if histogram.not_finite:
+        remarks.append(f"{histogram.not_finite:,} scores are not finite; they are never hits.")
+    return remarks
+
+
+def _rejects(folder: RunFolder, manifest: Manifest) -> Iterator[RejectCount]:
+    """The most frequent reasons, and one line for what is left of each stage."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with pq.ParquetFile(folder.rejects) as table:
+        for batch in table.iter_batches(columns=["stage", "reason"]):
+            counts.update(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+            if sum(counts.values()) >= REASONS_READ:
+                break
+    told: Counter[str] = Counter()
+    for (stage, reason), rows in counts.most_common(MAX_REASONS):
+        told[stage] += rows
+        yield RejectCount(str(stage), str(reason), f"{rows:,}")
+    for name, rows in manifest.counts.items():
+        stage = name.removeprefix("rejected_at_")
+        if stage != name and rows > told[stage]:
+            yield RejectCount(stage, "other reasons", f"{rows - told[stage]:,}")
+
+
+def _hits_note(shown: int, total: int) -> str:
+    what = f"The best {shown:,} of {total:,} hits" if shown < total else f"All {total:,} hits"
+    return (
+        f"{what}, each a distinct standardized compound; all columns and all hits are in hits.parquet, hits.csv and "
+        "hits.sdf. Equal scores stand in the order of the library."
+    )
+
+
+def _origin(plan: Plan, manifest: Manifest) -> Iterator[Facts]:
+    yield Facts("Library", [(f.name, f"{f.rows:,} rows, SHA-256 {f.digest}") for f in plan.inputs])
+    endpoints = ", ".join(f"{e.name} [{e.unit or 'no unit'}]" for e in plan.layout.endpoints)
+    yield Facts("Model", [("name", plan.model.name), ("fingerprint", plan.model.fingerprint), ("endpoints", endpoints)])
+    run = [("plan", plan.fingerprint), ("seed", str(manifest.seed)), *manifest.outputs.items()]
+    yield Facts("Run", list(dict(run).items()))
+
+
+def _model_card(plan: Plan) -> str:
+    """The model's trust card as text, if the folder is still there and still that model's."""
+    path = Path(plan.model.path, "trust.json") if plan.model.path else None
+    if path is None or not path.is_file() or path.stat().st_size > 1_000_000:
+        return ""
+    try:
+        card: Any = json.loads(path.read_bytes())
+    except ValueError:
+        return ""
+    return json.dumps(_short(card), indent=2, ensure_ascii=False)
+
+
+def _short(value: Any) -> Any:  # noqa: ANN401 - walks plain JSON data
+    """The card without its long lists, such as the fingerprints of the training set."""
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    if isinstance(value, list) and len(value) > 20:
+        return f"[{len(value):,} entries]"
+    if isinstance(value, str) and len(value) > 500:
+        return f"{value[:80]}… ({len(value):,} characters)"
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
