@@ -56,11 +56,11 @@ class LazyTable:
 
     def arrow(self) -> pa.Table:
         """Read all rows as an Arrow table."""
-        return self.connect().execute(self.query).to_arrow_table()
+        return self.connect().sql(self.query).to_arrow_table()
 
     def batches(self, rows: int = 100_000) -> pa.RecordBatchReader:
         """Read the rows as a stream of Arrow batches of about ``rows`` rows, so that no table need fit in memory."""
-        return self.connect().execute(self.query).to_arrow_reader(rows)
+        return self.connect().sql(self.query).to_arrow_reader(rows)
 
     def polars(self) -> pl.DataFrame:
         """Read all rows as a Polars frame."""

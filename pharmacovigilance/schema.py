@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pyarrow as pa
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 1
 """Raised when a column changes its name, type or meaning."""
 
+FreeText = Literal["", "text", "citation", "label"]
 _CATEGORY: Final = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -52,8 +53,9 @@ class Column:
     """Arrow type; categories are dictionaries of strings."""
     doc: str
     """Meaning, unit and codes in one line."""
-    free_text: bool = False
-    """True when people may have typed names, mails or phone numbers here; such columns pass the privacy filter."""
+    free_text: FreeText = ""
+    """What the privacy filter looks for here: ``text`` everything, ``citation`` authors too, ``label`` (product names)
+    mails and phone numbers only; empty for columns that nobody types into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,11 @@ _TRACE: Final = (
 )
 
 
-def _category(name: str, doc: str) -> Column:
-    return Column(name, _CATEGORY, doc)
+def _category(name: str, doc: str, *, free: FreeText = "") -> Column:
+    return Column(name, _CATEGORY, doc, free_text=free)
 
 
-def _text(name: str, doc: str, *, free: bool = False) -> Column:
+def _text(name: str, doc: str, *, free: FreeText = "") -> Column:
     return Column(name, pa.string(), doc, free_text=free)
 
 
@@ -121,7 +123,7 @@ CASES: Final = Table(
         _category("manufacturer", "Sender of the report."),
         _text("manufacturer_number", "Number of the case at the manufacturer; the rule for duplicates reads it."),
         _text("authority_number", "Number of the case at another authority."),
-        _text("literature", "Reference of the publication that the report is taken from.", free=True),
+        _text("literature", "Reference of the publication that the report is taken from.", free="citation"),
         Column("age_years", pa.float32(), "Age at the event in years, 0 to 120; converted from the unit given."),
         _category("age_group", "N neonate, I infant, C child, T adolescent, A adult, E elderly."),
         _category("sex", "F or M; null when unknown or not given."),
@@ -132,7 +134,7 @@ CASES: Final = Table(
         Column("serious", pa.bool_(), "True when the source says so; null where it does not say."),
         Column("electronic", pa.bool_(), "True when it was sent electronically."),
         Column("nullified", pa.bool_(), "True when the sender withdrew the case with this version."),
-        _text("narrative", "Free text of the report where the source has one (VAERS, CAERS).", free=True),
+        _text("narrative", "Free text of the report where the source has one (VAERS, CAERS).", free="text"),
         *_TRACE,
     ),
 )
@@ -144,20 +146,20 @@ DRUGS: Final = Table(
         _KEY,
         Column("drug_seq", pa.int64(), "Number of the drug within its report; links indications and therapies."),
         _category("role", "PS primary suspect, SS secondary suspect, C concomitant, I interacting."),
-        _text("name", "Name as reported."),
-        _text("substance", "Active ingredients as the source coded them (prod_ai), '\\' between them."),
+        _category("name", "Name as reported.", free="label"),
+        _category("substance", "Active ingredients as the source coded them (prod_ai), '\\' between them."),
         _category("route", "Route as reported."),
-        _text("dose_text", "Dose as reported.", free=True),
-        _text("dose_amount", "Amount of a dose, as reported."),
+        _category("dose_text", "Dose as reported.", free="text"),
+        _category("dose_amount", "Amount of a dose, as reported."),
         _category("dose_unit", "Unit of that amount."),
         _category("dose_form", "Form as reported."),
         _category("dose_frequency", "Frequency code."),
-        _text("cumulative_dose", "Dose up to the first reaction."),
+        _category("cumulative_dose", "Dose up to the first reaction."),
         _category("cumulative_unit", "Unit of the cumulative dose."),
         _category("dechallenge", "Y abated on withdrawal, N did not, U unknown, D not applicable."),
         _category("rechallenge", "Y came back, N did not, U unknown, D not applicable."),
         _text("lot", "Lot number as reported."),
-        _text("expiry", "Expiry date as reported."),
+        _category("expiry", "Expiry date as reported."),
         _category("application", "Number of the marketing application."),
         _category("verbatim", "1 validated trade name, 2 verbatim name (val_vbm)."),
         *_TRACE,
@@ -231,7 +233,7 @@ SET_ASIDE: Final = Table(
         _category("level", "row: the row is not stored; value: the row is stored with null in this column."),
         _category("column", "Column of the source, empty for whole rows."),
         _category("reason", "Code of the reason, see docs/reference/report-store.md."),
-        _text("content", "The row or value as it was, at most 2,000 characters, after the privacy filter.", free=True),
+        _text("content", "The row or value as it was, at most 2,000 characters, after the privacy filter.", free="text"),
         *_TRACE,
     ),
 )

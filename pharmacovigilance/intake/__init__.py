@@ -1,0 +1,1 @@
+"""Reading report collections of every supported layout into a store."""

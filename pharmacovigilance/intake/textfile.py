@@ -1,0 +1,213 @@
+"""Delimited text in blocks: encoding, header, and every line in a record or in a named kind of broken record."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from cinchona.errors import InputError
+from cinchona.pharmacovigilance.intake import kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+BLOCK_BYTES: Final = 4 << 20
+"""Bytes that are split at a time; the index of a block then stays near the processor."""
+MAX_RECORD: Final = 64 << 20
+"""Longest record, bytes."""
+_SNIFF_BYTES: Final = 1 << 16
+REASONS: Final = {kernels.TOO_FEW: "too_few_fields", kernels.TOO_MANY: "too_many_fields", kernels.BINARY: "binary_bytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Records of one stretch of a file."""
+
+    data: np.ndarray
+    """Bytes, uint8, UTF-8, then :data:`.kernels.PADDING` zeros."""
+    starts: np.ndarray
+    """First byte of each record, int32 (n,)."""
+    ends: np.ndarray
+    """Byte after each field, int32 (n, width)."""
+    rows: np.ndarray
+    """Number of each record in the file from 1, int32 (n,)."""
+    repaired: int
+    """Line breaks inside fields that were taken out."""
+    broken: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    """start, end, reason code and number of each broken record."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def integers(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values (int64) and states (uint8) of a column of digits."""
+        values, state = kernels.read_integers(self.data, self.starts, self.ends, column)
+        return values, state
+
+    def decimals(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values (float64) and states (uint8) of a column of numbers."""
+        values, state = kernels.read_decimals(self.data, self.starts, self.ends, column)
+        return values, state
+
+    def text(self, column: int, where: np.ndarray | None = None) -> pa.Array:
+        """Texts of a column, empty ones null; only the records at ``where`` (int) if given."""
+        starts, ends = (self.starts, self.ends) if where is None else (self.starts[where], self.ends[where])
+        offsets, data = kernels.copy_text(self.data, starts, ends, column)
+        filled = np.packbits(np.diff(offsets) > 0, bitorder="little")
+        return pa.StringArray.from_buffers(
+            len(starts), pa.py_buffer(offsets), pa.py_buffer(data), pa.py_buffer(filled), -1
+        )
+
+    def raw(self, where: np.ndarray) -> list[str]:
+        """Whole records at ``where`` (int) as they were."""
+        return [_decode(self.data[self.starts[k] : self.ends[k, -1]]) for k in where]
+
+    def raw_broken(self) -> list[str]:
+        """Broken records as they were."""
+        return [_decode(self.data[a:b]) for a, b in zip(self.broken[0], self.broken[1], strict=True)]
+
+
+def _decode(data: np.ndarray) -> str:
+    return data.tobytes().decode("utf-8", errors="replace").strip("\r\n")
+
+
+@dataclass(slots=True)
+class Header:
+    """First line of a file."""
+
+    names: list[str]
+    """Column names, lower case, without blanks and marks."""
+    delimiter: str
+    """Delimiter between them."""
+    notes: list[str] = field(default_factory=list)
+    """What was odd."""
+
+
+class DelimitedFile:
+    """A delimited text file read once, from its header to its end.
+
+    Args:
+        stream: Binary stream at its begin.
+        name: Name for messages.
+        delimiter: Delimiter that the layout prescribes.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, *, delimiter: str = "$") -> None:
+        self._stream = stream
+        self.name = name
+        self._left = stream.read(BLOCK_BYTES)
+        self._seen = 0
+        _refuse_binary(self._left, name)
+        first, _, self._left = self._left.partition(b"\n")
+        self.header = _read_header(first, name, delimiter)
+        self._settle_width()
+
+    def _settle_width(self) -> None:
+        """Many files end each row, but not the header, with a delimiter: then the rows have one empty field more."""
+        lines = [line for line in self._left[:_SNIFF_BYTES].split(b"\n")[:-1] if line.strip()]
+        mark, width = self.header.delimiter.encode(), len(self.header.names)
+        longer = sum(line.count(mark) == width and line.rstrip(b"\r ").endswith(mark) for line in lines)
+        if longer > len(lines) / 2:
+            self.header.names.append("")
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the records of the file."""
+        while True:
+            piece = self._stream.read(BLOCK_BYTES)
+            data, final = self._left + piece, not piece
+            if final and not data:
+                return
+            if final and not data.endswith(b"\n"):
+                data += b"\n"
+            cut = len(data) if final else data.rfind(b"\n") + 1
+            if cut == 0 and len(data) > MAX_RECORD:
+                raise InputError(f"a line is longer than {MAX_RECORD >> 20} MiB", where=self.name)
+            if cut == 0:
+                self._left = data
+                continue
+            block, consumed = self._split(_to_utf8(data[:cut]), final=final)
+            if consumed < 0:
+                self._left = data
+                if len(data) > MAX_RECORD:
+                    raise InputError(f"a record is longer than {MAX_RECORD >> 20} MiB", where=self.name)
+                continue
+            self._left = block.data[consumed : -kernels.PADDING].tobytes() + data[cut:]
+            yield block
+            if final:
+                return
+
+    def _split(self, data: bytes, *, final: bool) -> tuple[Block, int]:
+        array = np.zeros(len(data) + kernels.PADDING, np.uint8)
+        array[: len(data)] = np.frombuffer(data, np.uint8)
+        starts, ends, row, breaks, *rest = kernels.split_records(
+            array, len(data), ord(self.header.delimiter), len(self.header.names), final
+        )
+        bad_start, bad_end, bad_reason, bad_row, consumed, seen = rest
+        first = self._seen + 1
+        self._seen += seen
+        block = Block(
+            data=array,
+            starts=starts,
+            ends=ends,
+            rows=row + np.int32(first),
+            repaired=int(breaks.sum()),
+            broken=(bad_start, bad_end, bad_reason, bad_row + np.int32(first)),
+        )
+        return block, -1 if consumed == 0 and not final else int(consumed)
+
+    @property
+    def records(self) -> int:
+        """Records seen so far, sound and broken."""
+        return self._seen
+
+
+def _refuse_binary(data: bytes, name: str) -> None:
+    head = data[:65536]
+    if not data.strip():
+        raise InputError("the file is empty", where=name, expected="a header line and rows")
+    odd = sum(head.count(bytes([b])) for b in (*range(9), *range(14, 32)))
+    if odd > len(head) / 100:
+        raise InputError(
+            "the file is not text", where=name, expected="delimited text in ASCII, Latin-1 or UTF-8",
+            remedy="unpack or convert it; UTF-16 must be converted to UTF-8",
+        )  # fmt: skip
+
+
+def _read_header(line: bytes, name: str, delimiter: str) -> Header:
+    text = line.decode("utf-8-sig", errors="replace").strip("\r\n \x00")
+    counts = {mark: text.count(mark) for mark in "$,|\t;"}
+    likely = max(counts, key=lambda mark: counts[mark])
+    if counts[delimiter] == 0 and counts[likely] > 0:
+        raise InputError(
+            f"the header is delimited by {likely!r}", where=name, expected=f"{delimiter!r} between columns",
+            remedy="ingest it with a mapping file that names its delimiter and columns",
+        )  # fmt: skip
+    names = [re.sub(r"[^a-z0-9_]+", "_", part.strip().strip('"').lower()).strip("_") for part in text.split(delimiter)]
+    return Header(names, delimiter)
+
+
+def _to_utf8(data: bytes) -> bytes:
+    """UTF-8 of a stretch of whole lines: lines that are not UTF-8 are taken for Windows Latin-1."""
+    if data.isascii():
+        return data
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return b"\n".join(_line_to_utf8(line) for line in data.split(b"\n"))
+    return data
+
+
+def _line_to_utf8(line: bytes) -> bytes:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return line.decode("cp1252").encode()
+        except UnicodeDecodeError:
+            return line.decode("latin-1").encode()
+    return line
