@@ -237,6 +237,9 @@ def plain_data(*, max_leaves: int = 12) -> st.SearchStrategy[Any]:
     )
 
 
+_PATHS: Final = st.text("abc/", min_size=1, max_size=6).map(Path)
+
+
 @st.composite
 def settings_dicts(draw: st.DrawFn, model: type[BaseModel]) -> dict[str, Any]:
     """Partial settings that ``model`` accepts, as plain data: any subset of its keys with valid values."""
@@ -250,7 +253,7 @@ def settings_dicts(draw: st.DrawFn, model: type[BaseModel]) -> dict[str, Any]:
             annotation: Any = info.annotation
             for limit in info.metadata:
                 annotation = Annotated[annotation, limit]
-            value = draw(st.from_type(annotation))
+            value = draw(_PATHS if info.annotation is Path else st.from_type(annotation))
         if _accepts(model, {**found, name: value}, name):
             found[name] = value
     return model.model_validate(found).model_dump(mode="json", include=_included(found), exclude_unset=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +29,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = target.parent / f".{target.name[:80]}.{secrets.token_hex(8)}.tmp"
+        # Not tempfile: its files are for their owner alone, and the umask cannot be read without setting it.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             yield temporary
-            temporary.chmod(0o666 & ~_umask())
             fsync_file(temporary)
             temporary.replace(target)
             fsync_folder(target.parent)
@@ -102,15 +101,12 @@ def inside(folder: Path, name: str) -> Path:
         UnsafeFileError: if ``name`` is absolute, climbs out, or goes through a link that leads out.
     """
     root = folder.resolve()
-    path = (root / name).resolve()
-    if path != root and root not in path.parents:
+    try:
+        path = (root / name).resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL
+        path = None
+    if path is None or (path != root and root not in path.parents):
         raise UnsafeFileError(
             f"the path {name!r} leaves its folder", where=str(folder), expected="a relative path inside the folder"
         )
     return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cinchona.digests import digest_file
 from cinchona.files import write_text
@@ -24,9 +24,14 @@ REPORTED_PACKAGES: Final = (
 """Packages whose version may change a figure; those that are not installed are left out."""
 
 _SECRET_KEY: Final = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api[_-]?key|credential|private[_-]?key|auth", re.I
+    r"\bpass$|password|passwd|passphrase|secret|token(?!i)|api[_-]?key|credential|private[_-]?key|access[_-]?key|auth(?!or(?!i))",
+    re.I,
 )
-_URL_LOGIN: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.I)
+_URL_LOGIN: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]+@", re.I)
+_SAID_SECRET: Final = re.compile(
+    r"(?P<key>\b[\w.-]*(?:password|passwd|secret|token|api[_-]?key)\b[\"']?\s*[=:]\s*|\bbearer\s+)(?P<value>[^\s,;&]+)",
+    re.I,
+)
 _URL_SECRET: Final = re.compile(r"(?P<key>[?&][^=&\s]*(?:token|secret|key|password|sig)[^=&\s]*=)[^&\s]+", re.I)
 MASK: Final = "***"
 
@@ -61,7 +66,7 @@ class Manifest(BaseModel):
     seed: int
     """Seed of all random streams of the run."""
     config: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the run with secrets masked."""
+    """Settings of the run; secrets are masked on the way in."""
     inputs: tuple[InputFile, ...] = ()
     """Files that were read."""
     counts: dict[str, int] = Field(default_factory=dict)
@@ -72,6 +77,11 @@ class Manifest(BaseModel):
     """Versions of Python and of the packages that matter."""
     host: dict[str, str | int] = Field(default_factory=lambda: host_facts())  # noqa: PLW0108 - defined below
     """Processor, cores, memory, system; nothing that names a person or a machine."""
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _mask(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given
+        return mask_secrets(value)
 
     def write(self, path: Path) -> None:
         """Write the manifest as JSON, atomically."""
@@ -122,7 +132,8 @@ def mask_secrets(value: Any) -> Any:  # noqa: ANN401 - walks plain JSON-like dat
     if isinstance(value, list | tuple):
         return [mask_secrets(v) for v in value]
     if isinstance(value, str):
-        return _URL_SECRET.sub(rf"\g<key>{MASK}", _URL_LOGIN.sub(rf"\g<scheme>{MASK}@", value))
+        without_urls = _URL_SECRET.sub(rf"\g<key>{MASK}", _URL_LOGIN.sub(rf"\g<scheme>{MASK}@", value))
+        return _SAID_SECRET.sub(rf"\g<key>{MASK}", without_urls)
     return value
 
 

@@ -91,13 +91,13 @@ class CompoundBatch:
 
     @property
     def compound_ids(self) -> list[str]:
-        """Identifiers as the source gave them, length n."""
-        return [str(value) for value in self.data.column(1).to_pylist()]
+        """Identifiers as the source gave them, length n; an absent one is empty."""
+        return ["" if value is None else str(value) for value in self.data.column(1).to_pylist()]
 
     @property
     def smiles(self) -> list[str]:
-        """SMILES, length n."""
-        return [str(value) for value in self.data.column(2).to_pylist()]
+        """SMILES, length n; an absent one is empty, which no scorer takes for a molecule."""
+        return ["" if value is None else str(value) for value in self.data.column(2).to_pylist()]
 
     def slice(self, start: int, length: int) -> CompoundBatch:
         """Rows ``start`` to ``start + length`` without a copy."""
@@ -143,7 +143,7 @@ DOMAIN_UNKNOWN: Final = -1
 """``in_domain`` of a scorer that does not measure it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """What a scorer says of a batch: n scored rows, t endpoints, and the rows it had to reject.
 
@@ -199,7 +199,8 @@ class Scores:
         if not np.array_equal(got, want):
             raise ContractError(
                 f"{len(batch)} rows went in, {len(self)} were scored and {len(self.rejects)} rejected",
-                where=f"rows missing {len(np.setdiff1d(want, got))}, foreign {len(np.setdiff1d(got, want))}",
+                where=f"rows missing {len(np.setdiff1d(want, got))}, foreign {len(np.setdiff1d(got, want))}, "
+                f"doubled {len(got) - len(np.unique(got))}",
                 expected="each row of the batch scored or rejected exactly once",
             )
         return self
@@ -223,7 +224,7 @@ def concatenate(parts: Iterable[Scores]) -> Scores:
     """Join scores of consecutive batches of one scorer.
 
     Raises:
-        ContractError: if there is no part or the endpoints differ.
+        ContractError: if there is no part, or the endpoints or the optional columns differ.
     """
     items = list(parts)
     if not items or any(p.endpoints != items[0].endpoints for p in items):
@@ -231,7 +232,11 @@ def concatenate(parts: Iterable[Scores]) -> Scores:
 
     def column(name: str) -> np.ndarray | None:
         values = [getattr(p, name) for p in items]
-        return None if values[0] is None else np.concatenate(values)
+        if all(value is None for value in values):
+            return None
+        if any(value is None for value in values):
+            raise ContractError(f"some parts have {name} and some have not", expected="the same columns in all parts")
+        return np.concatenate(values)
 
     nearest = None
     if items[0].nearest_train_ids is not None:

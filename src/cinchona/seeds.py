@@ -27,4 +27,6 @@ def derive(seed: int, *path: str | int) -> int:
 
 
 def _spell(path: tuple[str | int, ...]) -> int:
-    return int.from_bytes(hashlib.sha256(repr(path).encode()).digest()[:8], "little")
+    # numpy's integers spell themselves differently from Python's, and must not be another stream.
+    plain = tuple(str(part) if isinstance(part, str) else int(part) for part in path)
+    return int.from_bytes(hashlib.sha256(repr(plain).encode()).digest()[:8], "little")

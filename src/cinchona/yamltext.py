@@ -22,6 +22,8 @@ MAX_DEPTH: Final = 50
 Lines = dict[tuple[str, ...], int]
 """Line, from 1, on which each key of a mapping stands, by its path."""
 
+_TEXT: Final = "tag:yaml.org,2002:str"
+_YAML_1_1: Final = yaml.resolver.Resolver()
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _SCALARS: Final = (
     ("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
@@ -37,8 +39,27 @@ _SCALARS: Final = (
 )  # fmt: skip
 
 
+_TAGS: Final = frozenset(
+    {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
+)
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own name and form
+    yaml_constructors = {  # noqa: RUF012 - as above; sets, dates and binaries are no settings
+        tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag in _TAGS or tag is None
+    }
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
+        """Refuse deep nesting before it fills the stack."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         """Take keys as text, and refuse one that stands twice: the last would win in silence."""
@@ -51,8 +72,9 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
             seen.add(key.value)
-            key.tag = "tag:yaml.org,2002:str"
-        return super().construct_mapping(node, deep)
+            key.tag = _TEXT
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 class _Dumper(yaml.SafeDumper):
@@ -64,8 +86,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # Unquoted, PyYAML would fold U+0085 and its like into blanks on the way back.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+    # Quoted where another YAML 1.1 reader would see more than text, and where PyYAML would fold U+0085 into blanks.
+    resolved = _YAML_1_1.resolve(yaml.ScalarNode, text, (True, False))
+    style = None if text.isprintable() and resolved == _TEXT else '"'
+    node: yaml.ScalarNode = dumper.represent_scalar(_TEXT, text, style=style)
+    return node
 
 
 _Dumper.add_representer(str, _represent_text)
@@ -81,7 +106,7 @@ def parse(text: str) -> tuple[Any, Lines]:
         yaml.YAMLError: if the text is malformed, repeats a key, holds a tag, refers to itself, or is larger than
             :data:`MAX_BYTES`, deeper than :data:`MAX_DEPTH` or, expanded, of more than :data:`MAX_NODES` values.
     """
-    if len(text.encode()) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise yaml.YAMLError(f"the text is larger than {MAX_BYTES} bytes")
     loader = _Loader(text)
     try:
@@ -92,8 +117,6 @@ def parse(text: str) -> tuple[Any, Lines]:
         _measure(node, {}, ())
         _note_lines(node, (), lines)
         return loader.construct_document(node), lines
-    except RecursionError:
-        raise yaml.YAMLError(f"the text is nested deeper than {MAX_DEPTH}") from None
     except ValueError as error:  # PyYAML lets int() and its like speak for themselves
         raise yaml.YAMLError(str(error)) from error
     finally:
@@ -102,7 +125,8 @@ def parse(text: str) -> tuple[Any, Lines]:
 
 def dump(value: object) -> str:
     """Write plain data as YAML that :func:`parse` reads back as the same data."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=100)
+    form = {"sort_keys": False, "allow_unicode": True, "default_flow_style": False, "width": 100}
+    return str(yaml.dump(value, Dumper=_Dumper, **form))
 
 
 def _measure(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) -> int:
@@ -111,8 +135,6 @@ def _measure(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) -> 
         return sizes[id(node)]
     if id(node) in above:
         raise yaml.MarkedYAMLError(problem="the text refers to itself", problem_mark=node.start_mark)
-    if len(above) >= MAX_DEPTH:
-        raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=node.start_mark)
     size = 1 + sum(_measure(child, sizes, (*above, id(node))) for child in _children(node))
     if size > MAX_NODES:
         raise yaml.MarkedYAMLError(problem=f"more than {MAX_NODES} values", problem_mark=node.start_mark)

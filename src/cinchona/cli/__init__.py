@@ -1,0 +1,1 @@
+"""The command line: thin commands over the pipelines. Nothing here is imported by any room."""

@@ -1,0 +1,103 @@
+"""Entry point of ``cinchona``: finds the command, runs it, and turns every ending into an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, ClassVar, Final
+
+import typer
+
+import cinchona
+from cinchona.cli.boundary import report
+from cinchona.cli.common import Escaped
+from cinchona.cli.lazy import LazyGroup
+from cinchona.errors import ExitCode
+
+COMMANDS: Final = {
+    "demo": ("cinchona.cli.demo", "Train and screen on data that comes with the package."),
+    "train": ("cinchona.cli.train", "Train a model on an assay table."),
+    "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
+    "resume": ("cinchona.cli.resume", "Go on with an interrupted screen."),
+    "status": ("cinchona.cli.status", "Say how far a screen has come."),
+    "predict": ("cinchona.cli.predict", "Predict a few compounds."),
+    "evaluate": ("cinchona.cli.evaluate", "Compare a model's predictions with measurements."),
+    "data": ("cinchona.cli.data", "Known data sets, and checks of your own."),
+    "models": ("cinchona.cli.models", "Look at model folders."),
+    "signals": ("cinchona.cli.signals", "Safety signals from adverse-event reports."),
+    "serve-ui": ("cinchona.cli.serve_ui", "Open the record of runs in a browser."),
+    "config": ("cinchona.cli.config", "Show the settings and their schema."),
+    "doctor": ("cinchona.cli.doctor", "Check this installation."),
+}
+"""Commands in the order of the help: module and help line."""
+
+
+class _Root(LazyGroup):
+    commands_table: ClassVar = COMMANDS
+
+
+app = typer.Typer(
+    cls=_Root,
+    help="Virtual screening with graph networks, and safety signals from adverse-event reports.",
+    epilog="Results go to stdout, logs and progress to stderr. `cinchona COMMAND --help` explains a command.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"cinchona {cinchona.__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(int(ExitCode.USAGE))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command in this process and return its exit code; messages have gone to stderr."""
+    try:
+        code = typer.main.get_command(app)(args=list(arguments), prog_name="cinchona", standalone_mode=False)
+        sys.stdout.flush()
+    except Escaped as escaped:
+        return report(escaped.error, arguments)
+    except BrokenPipeError:
+        discard_stdout()
+        return int(ExitCode.OK)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ExitCode.INTERNAL)
+    except BaseException as error:  # noqa: BLE001 - the last line of defence
+        return report(error, arguments)
+    return code if isinstance(code, int) else int(ExitCode.OK)
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if not sys.warnoptions and "--verbose" not in sys.argv:
+        warnings.simplefilter("ignore")  # other libraries' notes to their developers
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+    sys.exit(code)
+
+
+def discard_stdout() -> None:
+    """Point stdout to nowhere, once its reader has gone, so that nothing complains at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
