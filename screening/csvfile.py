@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -26,11 +25,10 @@ def write_csv(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) 
     """
     is_text = [pa.types.is_string(f.type) or pa.types.is_large_string(f.type) for f in schema]
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([safe_cell(name) for name in schema.names])
+        file.write(",".join(_quoted(safe_cell(name)) for name in schema.names) + "\n")
         for batch in batches:
             columns = [_cells(c, is_text=t) for c, t in zip(batch.columns, is_text, strict=True)]
-            writer.writerows(zip(*columns, strict=True))
+            file.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
 
 
 def safe_cell(text: str) -> str:
@@ -42,12 +40,19 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def _cells(column: pa.Array, *, is_text: bool) -> list[object]:
+def _cells(column: pa.Array, *, is_text: bool) -> list[str]:
     values = column.to_pylist()
     if is_text:
-        return ["" if v is None else safe_cell(v) for v in values]
+        return ["" if v is None else _quoted(safe_cell(v)) for v in values]
     if pa.types.is_float32(column.type):
         # The shortest text that reads back as the same 32-bit number.
         numbers = column.to_numpy(zero_copy_only=False)
         return ["" if v is None else str(n) for v, n in zip(values, numbers, strict=True)]
-    return ["" if v is None else v for v in values]
+    return ["" if v is None else str(v) for v in values]
+
+
+def _quoted(text: str) -> str:
+    """Quote where RFC 4180 asks for it; the standard library forgets a carriage return that stands alone."""
+    if not any(c in text for c in ',"\r\n'):
+        return text
+    return '"' + text.replace('"', '""') + '"'

@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
+from cinchona.digests import digest_file
 from cinchona.errors import NoUsableRowsError, TooManyRejectsError
 from cinchona.files import disk_errors, write_text
 from cinchona.manifest import InputFile, Manifest, mask_secrets
@@ -53,18 +55,35 @@ def write_outputs(folder: RunFolder, plan: Plan, *, settings: Mapping[str, Any],
     failpoint("finish.after_hits")
     write_rejects(folder, totals.rejects)
     failpoint("finish.before_manifest")
-    _manifest(plan, totals, n_hits=hits.num_rows, settings=settings, seed=seed).write(folder.manifest)
+    counts = _counts(plan, totals) | {"hits": hits.num_rows}
+    Manifest(
+        kind="screen",
+        seed=seed,
+        config=mask_secrets(dict(settings)),
+        inputs=tuple(InputFile(name=f.name, bytes=f.bytes, digest=f.digest) for f in plan.inputs),
+        counts=counts,
+        outputs=_outputs(folder, plan, totals),
+    ).write(folder.manifest)
     failpoint("finish.after_manifest")
     return Finished(totals, hits)
 
 
-def read_outputs(folder: RunFolder, plan: Plan) -> Finished:
-    """The results of a run that was finished before, checked again.
+def read_outputs(folder: RunFolder, plan: Plan) -> Finished | None:
+    """The results of a run that was finished before, checked again; None if something is missing or was altered.
 
     Raises:
-        RetryableError: if something of it has been lost since.
+        RetryableError: if the run itself is not complete.
     """
-    return Finished(check_complete(folder, plan), pq.read_table(folder.hits))
+    if not (folder.success.is_file() and folder.manifest.is_file() and folder.report.is_file()):
+        return None
+    totals = check_complete(folder, plan)
+    try:
+        written = Manifest.model_validate_json(folder.manifest.read_bytes()).outputs
+    except ValidationError:
+        return None
+    if written != _outputs(folder, plan, totals):
+        return None
+    return Finished(totals, pq.read_table(folder.hits))
 
 
 def mark_success(folder: RunFolder, totals: Totals) -> None:
@@ -121,21 +140,20 @@ def remove_leftovers(folder: RunFolder) -> int:
     return removed
 
 
-def _manifest(plan: Plan, totals: Totals, *, n_hits: int, settings: Mapping[str, Any], seed: int) -> Manifest:
-    counts = {
+def _counts(plan: Plan, totals: Totals) -> dict[str, int]:
+    return {
         "rows": totals.rows,
         "scored": totals.scored,
         "rejected": totals.rejected,
         "duplicates": totals.duplicates,
         "partitions": plan.partitions,
-        "hits": n_hits,
         **{f"rejected_at_{stage}": n for stage, n in sorted(totals.rejects_by_stage.items())},
     }
-    return Manifest(
-        kind="screen",
-        seed=seed,
-        config=mask_secrets(dict(settings)),
-        inputs=tuple(InputFile(name=f.path.rpartition("/")[2], bytes=f.bytes, digest=f.digest) for f in plan.inputs),
-        counts=counts,
-        outputs={"scores": totals.scores_digest, "plan": plan.fingerprint, "model": plan.model.fingerprint},
-    )
+
+
+def _outputs(folder: RunFolder, plan: Plan, totals: Totals) -> dict[str, str]:
+    """Digests of what came out; a file that is missing has none."""
+    files = (folder.hits, folder.hits.with_suffix(".csv"), folder.hits.with_suffix(".sdf"))
+    files += (folder.rejects, folder.rejects.with_suffix(".csv"))
+    digests = {"scores": totals.scores_digest, "plan": plan.fingerprint, "model": plan.model.fingerprint}
+    return digests | {path.name: digest_file(path) for path in files if path.is_file()}

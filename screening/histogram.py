@@ -95,7 +95,9 @@ def _span(histograms: list[ScoreHistogram], exponent: int) -> int:
 
 def _exponent(low: float, high: float) -> int:
     """Finest exponent whose bins from ``low`` to ``high`` are at most :data:`MAX_BINS`."""
-    exponent = max(_FINEST, math.frexp(max(abs(low), abs(high)) / 2**52)[1])  # bins fit into 52 bits
+    exponent = _FINEST
+    if (size := max(abs(low), abs(high))) > 0:
+        exponent = max(exponent, math.frexp(size / 2**52)[1])  # bins are counted in 52 bits
     if high > low:
         exponent = max(exponent, math.frexp((high - low) / MAX_BINS)[1] - 2)
     while math.floor(math.ldexp(high, -exponent)) - math.floor(math.ldexp(low, -exponent)) + 1 > MAX_BINS:

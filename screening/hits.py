@@ -6,16 +6,17 @@ however large the library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rdkit import Chem, rdBase
-from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
+from rdkit import Chem
+from rdkit.Chem import Descriptors, rdMolDescriptors
 
+from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.files import atomic_path
 from cinchona.screening.csvfile import write_csv
 from cinchona.screening.folder import RunFolder
@@ -30,7 +31,6 @@ MAX_DUPLICATE_IDS: Final = 100
 """Ids of duplicates that a hit lists at most; ``n_duplicates`` is exact beyond that."""
 
 _FIRST: Final = ("rank", "row_id", "compound_id", "smiles", "parent_smiles", "score")
-_PROPERTIES: Final = pa.schema([("mw", pa.float32()), ("logp", pa.float32()), ("tpsa", pa.float32())])
 
 
 def write_hits(folder: RunFolder, plan: Plan, best: np.ndarray) -> pa.Table:
@@ -88,7 +88,7 @@ def _collect(
     wanted = pa.array([c.row_id for c in ranked], pa.int64())
     parents = pa.array([c.parent_smiles for c in ranked], pa.string())
     others: dict[str, list[str]] = {c.parent_smiles: [] for c in ranked}
-    found = [plan.layout.schema().empty_table()]
+    found = [plan.layout.arrow_schema().empty_table()]
     reach = just_below(ranked[-1].score) if ranked else np.inf
     for partition_id in np.flatnonzero(best >= reach).tolist():
         receipt = read_receipt(folder.receipt(partition_id))
@@ -119,11 +119,13 @@ def _assemble(plan: Plan, rows: pa.Table, duplicates: dict[str, list[str]]) -> p
 
 
 def _properties(smiles: Sequence[str]) -> dict[str, pa.Array]:
-    with rdBase.BlockLogs():
-        mols = [Chem.MolFromSmiles(s) for s in smiles]
-    figures = {
-        "mw": [None if m is None else Descriptors.MolWt(m) for m in mols],
-        "logp": [None if m is None else Crippen.MolLogP(m) for m in mols],
-        "tpsa": [None if m is None else rdMolDescriptors.CalcTPSA(m) for m in mols],
+    mols = [parse_smiles(s) for s in smiles]
+    figures: dict[str, Callable[[Chem.Mol], float]] = {
+        "mw": Descriptors.MolWt,  # type: ignore[attr-defined]
+        "logp": lambda mol: rdMolDescriptors.CalcCrippenDescriptors(mol)[0],
+        "tpsa": rdMolDescriptors.CalcTPSA,
     }
-    return {name: pa.array(values, _PROPERTIES.field(name).type) for name, values in figures.items()}
+    return {
+        name: pa.array([None if isinstance(m, Rejected) else figure(m) for m in mols], pa.float32())
+        for name, figure in figures.items()
+    }

@@ -35,7 +35,9 @@ def same_world(folder: RunFolder, plan: Plan, scorer: Scorer) -> None:
 
 def decisive_versions() -> dict[str, str]:
     """Versions of the code that decides scores."""
-    return {**package_versions(_DECISIVE_PACKAGES), "cinchona": cinchona.__version__}
+    found = package_versions(_DECISIVE_PACKAGES)
+    del found["python"]
+    return {**found, "cinchona": cinchona.__version__}
 
 
 def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -72,7 +74,8 @@ def _seen(folder: RunFolder, file: PlanInput) -> dict[str, object]:
     facts = path.stat()
     if (facts.st_size, facts.st_mtime_ns) == (file.bytes, file.modified):
         return record
-    return {**record, "digest": digest_file(path)}
+    now = digest_file(path)
+    return record if now == file.stored_digest else {**record, "digest": now}
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

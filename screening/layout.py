@@ -97,7 +97,7 @@ class TableLayout(BaseModel):
         columns = _columns(scorer.endpoints, details)
         return cls(endpoints=columns, details=details, nearest=scores.nearest_train_ids is not None)
 
-    def schema(self) -> pa.Schema:
+    def arrow_schema(self) -> pa.Schema:
         """Arrow schema of a part file."""
         fields = list(BASE_FIELDS)
         for endpoint in self.endpoints:
@@ -109,7 +109,7 @@ class TableLayout(BaseModel):
 
     def digest(self) -> str:
         """Digest of the schema, part of the plan's fingerprint."""
-        return digest_json([[f.name, str(f.type), f.nullable] for f in self.schema()])
+        return digest_json([[f.name, str(f.type), f.nullable] for f in self.arrow_schema()])
 
     def columns(self, scores: Scores) -> dict[str, pa.Array]:
         """Arrow columns of ``scores`` (n rows), by name; what the scorer left out is null."""

@@ -57,7 +57,9 @@ def build_part(rows: PartitionRows, layout: TableLayout) -> pa.Table:
         at = _positions(rows, rows.scored.scores.row_ids)
         taken = _index(at[source - rows.first_row])
         columns |= {n: values.take(taken) for n, values in layout.columns(rows.scored.scores).items()}
-    table = pa.table([_cast(columns.get(f.name), f.type, rows.n_rows) for f in layout.schema()], layout.schema())
+    table = pa.table(
+        [_cast(columns.get(f.name), f.type, rows.n_rows) for f in layout.arrow_schema()], layout.arrow_schema()
+    )
     _check(table, rows, reject_rows)
     return table
 

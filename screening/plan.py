@@ -8,15 +8,16 @@ of the inputs, model, settings, versions of the code, columns.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, Literal
 
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cinchona.datasets.config import ReaderConfig, StandardizeConfig
-from cinchona.datasets.sources import Partition
+from cinchona.datasets.partitions import Partition
 from cinchona.digests import digest_file, digest_json
 from cinchona.errors import InputError
 from cinchona.screening.config import ScreenConfig
@@ -25,8 +26,6 @@ from cinchona.screening.layout import TableLayout
 
 SCHEMA: Final = "cinchona-screen-1"
 """Version of the run folder's form."""
-PARTITION: Final = TypeAdapter(Partition)
-"""Reads and writes one partition as JSON."""
 BATCH: Final = 10_000
 """Partitions held in memory at once."""
 
@@ -36,18 +35,22 @@ class PlanInput(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str
+    """Its name without folder, for people."""
     path: str
     """Where it is: absolute, or relative to the run folder if it was staged there."""
     format: str
     """How it is laid out."""
     rows: int
     """Its rows."""
+    digest: str
+    """SHA-256 of the file that the user gave, hex; of a gzip file the packed bytes."""
+    stored_digest: str
+    """SHA-256 of the file at ``path``; another one than ``digest`` if it was staged."""
     bytes: int
-    """Its size in bytes."""
+    """Size of the file at ``path``, in bytes."""
     modified: int
     """Time of its last change, nanoseconds since 1970; while size and time stay, the content is taken to stay."""
-    digest: str
-    """SHA-256 of the content, hex."""
 
 
 class PlanModel(BaseModel):
@@ -144,7 +147,7 @@ def partitions(folder: RunFolder) -> Iterator[Partition]:
     with pq.ParquetFile(folder.partitions) as table:
         for batch in table.iter_batches(BATCH, columns=["record"]):
             for record in batch.column(0).to_pylist():
-                partition = PARTITION.validate_json(record)
+                partition = Partition.from_json(json.loads(record))
                 yield dataclasses.replace(partition, path=str(folder.root / partition.path))
 
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cinchona.datasets.config import ReaderConfig, StandardizeConfig
-from cinchona.datasets.sources import Library, LibraryFile, Partition
-from cinchona.digests import digest_file, digest_json
+from cinchona.datasets.partitions import LibraryFile, Partition
+from cinchona.datasets.sources import Library
+from cinchona.digests import canonical_json, digest_file, digest_json
 from cinchona.errors import InputError
 from cinchona.files import atomic_path, write_text
 from cinchona.protocols import Scorer
@@ -22,7 +23,7 @@ from cinchona.screening.failpoints import failpoint
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.identity import decisive_versions, differences, mismatch
 from cinchona.screening.layout import TableLayout
-from cinchona.screening.plan import BATCH, PARTITION, Plan, PlanInput, PlanModel
+from cinchona.screening.plan import BATCH, Plan, PlanInput, PlanModel
 from cinchona.screening.scorers import ScorerSource
 
 _TABLE: Final = pa.schema(
@@ -105,7 +106,7 @@ def _row(folder: RunFolder, partition: Partition) -> dict[str, object]:
         "partition_id": partition.partition_id,
         "first_row": partition.first_row,
         "n_rows": partition.n_rows,
-        "record": PARTITION.dump_json(stored).decode(),
+        "record": canonical_json(stored.to_json()),
     }
 
 
@@ -138,12 +139,15 @@ def _header(folder: RunFolder, request: ScreenRequest, *, rows: int, partitions:
 
 
 def _input(folder: RunFolder, file: LibraryFile) -> PlanInput:
-    facts = Path(file.path).stat()
+    path = Path(file.path)
+    facts = path.stat()
     return PlanInput(
-        path=_stored(folder, file.path),
+        name=file.name,
+        path=_stored(folder, path),
         format=file.format,
         rows=file.n_rows,
+        digest=file.digest,
+        stored_digest=digest_file(path) if file.format == "staged" else file.digest,
         bytes=facts.st_size,
         modified=facts.st_mtime_ns,
-        digest=file.digest,
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from cinchona.datasets.sources import Partition
+from cinchona.datasets.partitions import Partition
 from cinchona.errors import CinchonaError, LockedError, RetryableError, RunInterrupted, WorkerDiedError
 from cinchona.progress import Progress, progress
 from cinchona.protocols import Executor, Failed
@@ -39,8 +39,10 @@ class Doing:
     """Partitions that were done before."""
     quarantined: int = 0
     """Receipts that could not be trusted."""
+    rows: int = 0
+    """Rows of partitions done now."""
     rejected: int = 0
-    """Rows rejected in partitions done now."""
+    """Rows rejected in them."""
     best: float | None = None
     """Best score seen now."""
     failed: dict[int, Exception] = field(default_factory=dict)
@@ -54,20 +56,35 @@ class Doing:
     def count(self, receipt: Receipt) -> None:
         """Take note of a finished partition."""
         self.done[receipt.partition_id] = 1
+        self.rows += receipt.rows
         self.rejected += receipt.rejected
         if receipt.best is not None:
             self.best = receipt.best if self.best is None else max(self.best, receipt.best)
 
 
-def execute(folder: RunFolder, plan: Plan, source: ScorerSource, *, config: ExecutorConfig, lease: Lease) -> Doing:
-    """Do what is left of the plan.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A planned run that this driver holds."""
+
+    folder: RunFolder
+    """The run folder."""
+    plan: Plan
+    """Its header."""
+    source: ScorerSource
+    """Where workers get the scorer."""
+    executor: ExecutorConfig
+    """Where the work runs."""
+    lease: Lease
+    """Proof that this driver is the only one."""
+
+
+def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], None] = lambda _: None) -> None:
+    """Do what is left of a plan.
 
     Args:
-        folder: The planned run.
-        plan: Its header.
-        source: Where workers get the scorer.
-        config: Where the work runs.
-        lease: Proof that this driver is the only one.
+        assignment: The run.
+        doing: What is done already, see :func:`verified`; kept up to date.
+        observe: Called after each partition that was done.
 
     Raises:
         RunInterrupted: after SIGINT or SIGTERM.
@@ -75,13 +92,14 @@ def execute(folder: RunFolder, plan: Plan, source: ScorerSource, *, config: Exec
         RetryableError: if disk, workers or scheduler failed.
         CinchonaError: if a partition failed for another reason, twice.
     """
-    doing = verified(folder, plan)
     if doing.left == 0:
-        return doing
+        return
+    folder, plan, lease = assignment.folder, assignment.plan, assignment.lease
+    folder.success.unlink(missing_ok=True)
     work = PartitionWork(
         root=str(folder.root.absolute()),
         plan=plan.fingerprint,
-        scorer=source,
+        scorer=assignment.source,
         layout=plan.layout,
         standardize=plan.standardize,
         batch_rows=plan.screen.batch_rows,
@@ -90,14 +108,13 @@ def execute(folder: RunFolder, plan: Plan, source: ScorerSource, *, config: Exec
     with (
         stops_in_order() as interruption,
         progress(plan.rows, "scoring") as shown,
-        closing(make_executor(config)) as executor,
+        closing(make_executor(assignment.executor)) as executor,
     ):
         shown.advance(sum(p.n_rows for p in partitions(folder) if doing.done[p.partition_id]))
+        driver = _Driver(executor, work, doing, shown, lease, observe)
         for _ in range(_TRIES):
-            todo = interruption.until(p for p in partitions(folder) if not doing.done[p.partition_id])
-            _try(executor, work, todo, doing=doing, shown=shown, lease=lease)
+            driver.try_each(interruption.until(p for p in partitions(folder) if not doing.done[p.partition_id]))
     _judge(folder, doing, interruption)
-    return doing
 
 
 def verified(folder: RunFolder, plan: Plan) -> Doing:
@@ -120,26 +137,37 @@ def verified(folder: RunFolder, plan: Plan) -> Doing:
     return doing
 
 
-def _try(
-    executor: Executor,
-    work: PartitionWork,
-    todo: Iterable[Partition],
-    *,
-    doing: Doing,
-    shown: Progress,
-    lease: Lease,
-) -> None:
-    """Try each partition once; errors that no second try can mend are raised at once."""
-    doing.failed.clear()
-    with closing(executor.map(work, todo)) as outcomes:  # type: ignore[type-var]
-        for outcome in outcomes:
-            lease.check()
-            if isinstance(outcome, Failed):
-                _note_failure(outcome, doing)
-                continue
-            doing.count(outcome.result)
-            best = {} if doing.best is None else {"best": doing.best}
-            shown.advance(outcome.result.rows, rejects=doing.rejected, **best)
+@dataclass(frozen=True, slots=True)
+class _Driver:
+    """Everything that a round of work needs."""
+
+    executor: Executor
+    work: PartitionWork
+    doing: Doing
+    shown: Progress
+    lease: Lease
+    observe: Callable[[Doing], None]
+
+    def try_each(self, todo: Iterable[Partition]) -> None:
+        """Try each partition once; errors that no second try can mend are raised at once."""
+        self.doing.failed.clear()
+        outcomes = self.executor.map(self.work, todo)
+        try:
+            for outcome in outcomes:
+                self.lease.check()
+                if isinstance(outcome, Failed):
+                    _note_failure(outcome, self.doing)
+                else:
+                    self._note(outcome.result)
+        finally:
+            if isinstance(outcomes, Generator):
+                outcomes.close()
+
+    def _note(self, receipt: Receipt) -> None:
+        self.doing.count(receipt)
+        best = {} if self.doing.best is None else {"best": self.doing.best}
+        self.shown.advance(receipt.rows, rejects=self.doing.rejected, **best)
+        self.observe(self.doing)
 
 
 def _note_failure(outcome: Failed[Partition], doing: Doing) -> None:

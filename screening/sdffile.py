@@ -11,10 +11,11 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDepictor
 
+from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.files import atomic_path
 
 _TITLE_LENGTH: Final = 80
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def write_sdf(path: Path, table: pa.Table, *, smiles_column: str, title_column: str) -> None:
@@ -44,8 +45,8 @@ def sdf_text(text: str) -> str:
 
 
 def _drawn(smiles: str) -> Chem.Mol:
-    mol = Chem.MolFromSmiles(smiles)
-    if mol is None:
+    mol = parse_smiles(smiles)
+    if isinstance(mol, Rejected):
         return Chem.Mol()
     rdDepictor.Compute2DCoords(mol)
     return mol

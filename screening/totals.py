@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from cinchona.datasets.sources import Partition
+from cinchona.datasets.partitions import Partition
 from cinchona.digests import digest_json
 from cinchona.errors import RetryableError
 from cinchona.screening.folder import RunFolder

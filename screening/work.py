@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cinchona.datasets.config import StandardizeConfig
-from cinchona.datasets.sources import Partition, read_partition
+from cinchona.datasets.partitions import Partition
+from cinchona.datasets.sources import read_partition
 from cinchona.datasets.standardize import standardize_batch
 from cinchona.digests import digest_file, digest_table
 from cinchona.errors import LockedError

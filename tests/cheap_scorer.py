@@ -85,7 +85,9 @@ class CheapScorer:
             return float("nan")
         if self.constant is not None:
             return self.constant
-        return int.from_bytes(hashlib.blake2b((self.salt + smiles).encode(), digest_size=4).digest(), "big") / 2**32 * 10
+        return (
+            int.from_bytes(hashlib.blake2b((self.salt + smiles).encode(), digest_size=4).digest(), "big") / 2**32 * 10
+        )
 
     def _misbehave(self, smiles: list[str]) -> None:
         if self.retryable and len(smiles) > 4:

@@ -19,7 +19,7 @@ _LAZY: Final = {
     "make_executor": "cinchona.screening.executors.choose",
 }
 
-__all__ = ["DaskExecutor", "default_workers", "make_executor", "ProcessExecutor", "SerialExecutor"]  # noqa: RUF022
+__all__ = ["DaskExecutor", "default_workers", "make_executor", "ProcessExecutor", "SerialExecutor"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562

@@ -7,11 +7,10 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any, Final
 
-import cloudpickle
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
 
@@ -20,20 +19,21 @@ from cinchona.protocols import Done, Failed, Item, Result
 from cinchona.screening.executors.process_pool import worker_died
 from cinchona.screening.executors.serial import closed_error
 from cinchona.screening.executors.spawning import THREAD_VARIABLES, hidden_main, single_threaded_children
+from cinchona.screening.executors.transport import call, outcome, packed, unpickled
 
 logger = logging.getLogger(__name__)
 
 _PLUGIN: Final = "cinchona-work"
 _LOOPBACK: Final = "127.0.0.1"
 _CONFIG: Final = {
-    "distributed.scheduler.allowed-failures": 3,
+    "distributed.scheduler.allowed-failures": 2,
     "distributed.scheduler.worker-saturation": 1.1,
     "distributed.worker.daemon": True,
     "distributed.comm.timeouts.connect": "30s",
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65536},
     "distributed.admin.low-level-log-length": 100,
 }
-"""Dask settings of our cluster. A partition is given up after its fourth worker died, then tried once more alone."""
+"""Dask settings of our cluster. An item becomes a suspect after its third worker died."""
 
 
 class DaskExecutor:
@@ -95,9 +95,9 @@ class DaskExecutor:
         self, work: Callable[[Item], Result], items: Iterator[Item]
     ) -> Iterator[Done[Item, Result] | Failed[Item]]:
         client = self._started()
-        client.register_plugin(_WorkPlugin(cloudpickle.dumps(work)), name=_PLUGIN)
+        client.register_plugin(_WorkPlugin(packed(work)), name=_PLUGIN)
         waiting = as_completed(loop=client.loop)
-        drawn: dict[str, tuple[Future, Item]] = {}
+        drawn: dict[object, tuple[Future[Any], Item]] = {}
         suspects: deque[Item] = deque()
         try:
             while True:
@@ -107,11 +107,11 @@ class DaskExecutor:
                     waiting.add(future)
                 if drawn:
                     future, item = drawn.pop(next(waiting).key)
-                    outcome = _outcome(item, future)
-                    if outcome is None:
+                    came = _outcome(item, future)
+                    if came is None:
                         suspects.append(item)
                     else:
-                        yield outcome
+                        yield came
                 elif suspects:
                     item = suspects.popleft()
                     alone = client.submit(_apply, item, pure=False)
@@ -132,6 +132,7 @@ class DaskExecutor:
 
     def _start(self, stack: ExitStack) -> Client:
         stack.enter_context(dask.config.set(_CONFIG))
+        stack.enter_context(_quiet())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="cinchona-dask-", ignore_cleanup_errors=True))
         stack.enter_context(hidden_main())  # as long as the cluster lives, since Dask starts dead workers again
         with single_threaded_children():
@@ -142,16 +143,30 @@ class DaskExecutor:
                     processes=True,
                     host=_LOOPBACK,
                     scheduler_port=0,
-                    dashboard_address=f"{_LOOPBACK}:0" if self._dashboard else None,
+                    dashboard_address=f"{_LOOPBACK}:0",  # without an address Dask listens on all interfaces
+                    scheduler_kwargs={"dashboard": self._dashboard},
                     memory_limit=0 if self._memory_limit == "0" else self._memory_limit,
                     local_directory=scratch,
                     silence_logs=logging.CRITICAL,
                 )
             )
-        return stack.enter_context(Client(cluster, set_as_default=False))
+        client: Client = stack.enter_context(Client(cluster, set_as_default=False))
+        return client
 
 
-class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Dask's own log: workers that come and go are its daily business, and failures reach the caller."""
+    noisy = logging.getLogger("distributed")
+    before = noisy.level
+    noisy.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        noisy.setLevel(before)
+
+
+class _WorkPlugin(WorkerPlugin):
     """Carries the pickled work to each worker and unpickles it there, once."""
 
     name = _PLUGIN
@@ -164,19 +179,20 @@ class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Worker) -> None:
         """Unpickle the work; an error is kept for the items, since raising here would end every worker in turn."""
         try:
-            self.work = cloudpickle.loads(self._pickled)
+            self.work = unpickled(self._pickled)
         except Exception as error:  # noqa: BLE001 - reported with each item
             self.error = error
 
 
-def _apply(item: object) -> object:
-    plugin: _WorkPlugin = get_worker().plugins[_PLUGIN]
+def _apply(item: object) -> bytes:
+    plugin = get_worker().plugins[_PLUGIN]
+    assert isinstance(plugin, _WorkPlugin), plugin
     if plugin.work is None:
         raise plugin.error or RuntimeError("the worker has no work")
-    return plugin.work(item)
+    return call(plugin.work, item)
 
 
-def _outcome(item: Item, future: Future) -> Done[Item, Any] | Failed[Item] | None:
+def _outcome(item: Item, future: Future[Any]) -> Done[Item, Any] | Failed[Item] | None:
     """What became of an item; None if its workers died, which may be a neighbour's fault."""
     try:
         error = future.exception()
@@ -188,4 +204,4 @@ def _outcome(item: Item, future: Future) -> Done[Item, Any] | Failed[Item] | Non
         return None
     if error is not None:
         return Failed(item, error if isinstance(error, Exception) else RuntimeError(repr(error)))
-    return Done(item, future.result())
+    return outcome(item, future.result())

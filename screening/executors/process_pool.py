@@ -6,16 +6,14 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
-
-import cloudpickle
+from typing import Final
 
 from cinchona.errors import WorkerDiedError
 from cinchona.protocols import Done, Failed, Item, Result
 from cinchona.screening.executors.serial import closed_error
 from cinchona.screening.executors.spawning import hidden_main, live_with_parent, single_threaded_children
+from cinchona.screening.executors.transport import call_packed, outcome, packed
 
 _TRIES_ALONE: Final = 2
 """Times that an item is tried with no other beside it before it is blamed for the death of its worker."""
@@ -53,7 +51,7 @@ class ProcessExecutor:
         """Apply ``work``, which cloudpickle must be able to pickle, to each item."""
         if self._closed:
             raise closed_error("process")
-        return self._map(cloudpickle.dumps(work), iter(items))
+        return self._map(packed(work), iter(items))
 
     def close(self) -> None:
         """Stop the workers when their present items are done."""
@@ -61,14 +59,15 @@ class ProcessExecutor:
         self._drop_pool()
 
     def _map(self, work: bytes, items: Iterator[Item]) -> Iterator[Done[Item, Result] | Failed[Item]]:
-        pending: dict[Future[Result], Item] = {}
+        pending: dict[Future[bytes], Item] = {}
         try:
             while True:
                 pending.update((self._submit(work, i), i) for i in islice(items, self._max_in_flight - len(pending)))
                 if not pending:
                     return
-                outcomes, suspects = _harvest(pending)
-                yield from outcomes
+                answers, suspects = _harvest(pending)
+                for item, answer in answers:
+                    yield outcome(item, answer)
                 if suspects:
                     self._drop_pool()
                 for item in suspects:
@@ -79,20 +78,20 @@ class ProcessExecutor:
 
     def _alone(self, work: bytes, item: Item) -> Done[Item, Result] | Failed[Item]:
         for _ in range(_TRIES_ALONE):
-            future: Future[Result] = self._submit(work, item)
+            future: Future[bytes] = self._submit(work, item)
             if not isinstance(future.exception(), BrokenProcessPool):
-                return _outcome(item, future)
+                return outcome(item, future.result())
             self._drop_pool()
         return Failed(item, worker_died(item))
 
-    def _submit(self, work: bytes, item: Item) -> Future[Any]:
+    def _submit(self, work: bytes, item: Item) -> Future[bytes]:
         while True:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=live_with_parent)
             try:
                 with single_threaded_children(), hidden_main():
-                    return self._pool.submit(_apply, work, item)
+                    return self._pool.submit(call_packed, work, item)
             except BrokenProcessPool:
                 # An idle worker died: nobody's item, so just a new pool.
                 self._drop_pool()
@@ -112,29 +111,11 @@ def worker_died(item: object) -> WorkerDiedError:
     )
 
 
-def _harvest(pending: dict[Future[Result], Item]) -> tuple[list[Done[Item, Result] | Failed[Item]], list[Item]]:
-    """Take what has come back out of ``pending``: outcomes, and if the pool broke, the items that it took along."""
+def _harvest(pending: dict[Future[bytes], Item]) -> tuple[list[tuple[Item, bytes]], list[Item]]:
+    """Take what has come back out of ``pending``: answers, and if the pool broke, the items that it took along."""
     done, _ = wait(pending, return_when=FIRST_COMPLETED)
     if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
         done, _ = wait(pending)
     suspects = [f for f in done if isinstance(f.exception(), BrokenProcessPool)]
-    outcomes = [_outcome(pending.pop(f), f) for f in done.difference(suspects)]
-    return outcomes, [pending.pop(f) for f in suspects]
-
-
-def _outcome(item: Item, future: Future[Result]) -> Done[Item, Result] | Failed[Item]:
-    error = future.exception()
-    if error is None:
-        return Done(item, future.result())
-    return Failed(item, error if isinstance(error, Exception) else RuntimeError(repr(error)))
-
-
-def _apply(work: bytes, item: object) -> object:
-    return _unpickled(work)(item)
-
-
-@lru_cache(maxsize=1)
-def _unpickled(work: bytes) -> Callable[[object], object]:
-    """The work, unpickled once in each worker; it came from the parent process through a pipe, never from a file."""
-    function: Callable[[object], object] = cloudpickle.loads(work)
-    return function
+    answers = [(pending.pop(f), f.result()) for f in done.difference(suspects)]
+    return answers, [pending.pop(f) for f in suspects]

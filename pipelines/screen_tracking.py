@@ -1,0 +1,101 @@
+"""What a tracked run keeps of a screen."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cinchona.files import write_text
+from cinchona.pipelines.depict import with_structures
+from cinchona.pipelines.figures import histogram_svg, standalone
+from cinchona.protocols import TrackedRun
+from cinchona.screening.finish import Finished
+from cinchona.screening.plan import Plan
+from cinchona.screening.run import Assignment, Doing
+
+_SECTIONS: Final = ("reader", "standardize", "screen", "executor")
+"""Settings that a screen reads."""
+_MAX_CARD_BYTES: Final = 10_000_000
+
+
+def tags_of(plan: Plan) -> dict[str, str]:
+    """Labels that link the run to its model and plan."""
+    tags = {
+        "model_name": plan.model.name,
+        "model_fingerprint": plan.model.fingerprint,
+        "plan_fingerprint": plan.fingerprint,
+        "library": ", ".join(f.name for f in plan.inputs)[:500],
+    }
+    training = _training_run(plan.model.path)
+    return tags | ({"training_run_id": training} if training else {})
+
+
+def log_begin(job: Assignment, run: TrackedRun) -> None:
+    """Record settings and inputs before the work."""
+    plan = job.plan
+    settings = plan.notes.get("settings", {})
+    shown = {name: settings[name] for name in _SECTIONS if name in settings}
+    shown["executor"] = job.executor.model_dump(mode="json")
+    run.log_params({**flat(shown), "seed": plan.notes.get("seed", 0), "rows": plan.rows, "partitions": plan.partitions})
+    for file in plan.inputs:
+        run.log_dataset(file.name, digest=file.digest, source=file.name, context="library")
+
+
+def progress_of(doing: Doing, begun: float) -> dict[str, float]:
+    """Figures after each partition; ``begun`` by the monotonic clock, seconds."""
+    elapsed = max(time.monotonic() - begun, 1e-9)
+    figures = {"rows_done": doing.rows, "rejects": doing.rejected, "rows_per_second": doing.rows / elapsed}
+    return figures if doing.best is None else {**figures, "best_score": doing.best}
+
+
+def log_end(job: Assignment, finished: Finished, run: TrackedRun, *, seconds: float) -> None:
+    """Record counts, histogram, hits with pictures, and the report."""
+    totals, folder = finished.totals, job.folder
+    counts = {
+        "rows": totals.rows,
+        "scored": totals.scored,
+        "rejected": totals.rejected,
+        "duplicates": totals.duplicates,
+    }
+    stages = {f"rejected_at_{stage}": float(n) for stage, n in totals.rejects_by_stage.items()}
+    run.log_metrics({**counts, **stages, "hits": finished.hits.num_rows, "seconds": seconds})
+    run.set_tags({"scores_digest": totals.scores_digest})
+    run.log_table("hits", with_structures(finished.hits))
+    last = float(finished.hits["score"][-1].as_py()) if finished.hits.num_rows else None
+    with tempfile.TemporaryDirectory(prefix="cinchona-") as scratch:
+        figure = Path(scratch, "score_histogram.svg")
+        histogram = totals.histogram
+        svg = histogram_svg(histogram.edges.tolist(), histogram.counts, label="score", mark=last)
+        write_text(figure, standalone(svg))
+        run.log_artifact(figure)
+    for path in (folder.report, folder.manifest, folder.hits, folder.hits.with_suffix(".csv"), folder.rejects):
+        run.log_artifact(path)
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested settings as dotted names.
+
+    >>> flat({"screen": {"top_k": 5}})
+    {'screen.top_k': 5}
+    """
+    found: dict[str, object] = {}
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        found.update(flat(item, f"{name}.") if isinstance(item, Mapping) else {name: item})
+    return found
+
+
+def _training_run(model: str) -> str:
+    """Id of the tracked run that trained the model, if its folder knows it."""
+    card = Path(model, "trust.json")
+    if not model or not card.is_file() or card.stat().st_size > _MAX_CARD_BYTES:
+        return ""
+    try:
+        found = json.loads(card.read_bytes())
+    except ValueError:
+        return ""
+    return str(found.get("training_run_id", "")) if isinstance(found, dict) else ""
