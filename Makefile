@@ -9,7 +9,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Modules are compiled when they are first imported: a tenth of what is installed is ever used.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile -c constraints.txt
 
 # With the repository root on the path, 'import datasets' would find our folder instead of the library of that name.
 export PYTHONSAFEPATH := 1
@@ -35,13 +36,13 @@ $(BIN)/python:
 # molsets: only the compound library inside its wheel is used, never its code, so its dependencies stay away.
 $(VENV)/.installed-all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing Cinchona into $(VENV); the first time takes minutes"
-	$(PIP) install --quiet -c constraints.txt -e '.[all]'
-	$(PIP) install --quiet -c constraints.txt --no-deps molsets
+	$(INSTALL) -e '.[all]'
+	$(INSTALL) --no-deps molsets
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-all
 	@echo "installing the tools of developers into $(VENV)"
-	$(PIP) install --quiet -c constraints.txt -e '.[all,dev]'
+	$(INSTALL) -e '.[all,dev]'
 	@touch $@
 
 .PHONY: install

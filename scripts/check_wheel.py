@@ -45,6 +45,7 @@ def build_wheel(root: Path, folder: Path) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, copy, follow_symlinks=False)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-build-isolation"]  # with the pinned setuptools, and without asking an index
     subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True, stdout=subprocess.DEVNULL)
     (wheel,) = folder.glob("*.whl")
     return wheel

@@ -11,7 +11,7 @@ HEADER = """\
 # Every version that the tests ran with, on Python 3.11. Written by 'make constraints', used by the Makefile as
 #   pip install -c constraints.txt '.[all]'
 """
-OURS = frozenset({"cinchona", "pip", "setuptools", "wheel"})
+LEFT_OUT = frozenset({"cinchona", "pip", "wheel"})
 
 
 def pins(freeze: str) -> list[str]:
@@ -21,12 +21,12 @@ def pins(freeze: str) -> list[str]:
     ['six==1.17.0', 'torch==2.13.0']
     """
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^+\s]+)", freeze, re.MULTILINE)
-    return sorted((f"{name}=={version}" for name, version in found if name.lower() not in OURS), key=str.casefold)
+    return sorted((f"{name}=={version}" for name, version in found if name.lower() not in LEFT_OUT), key=str.casefold)
 
 
 def main() -> int:
     """Rewrite constraints.txt in the current folder."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "freeze"]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "freeze", "--all"]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     Path("constraints.txt").write_text(HEADER + "\n".join(pins(answer.stdout)) + "\n")
     return 0
