@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,7 @@ def read_assay_table(
     _check_targets(targets, rules)
     frame = read_frame(source, reader or ReaderConfig(), targets=targets)
     labels = [_labels(frame, name, rules) for name in targets]
+    _check_names([column.target for column in labels])
     merged = merge(frame, labels, curation=rules, standardize=standardize or StandardizeConfig())
     decisions = (*frame.decisions, *(sentence for column in labels for sentence in column.decisions))
     for sentence in decisions:
@@ -125,8 +126,20 @@ def _check_targets(targets: Sequence[str], rules: CurationConfig) -> None:
         )
 
 
+def _check_names(found: Sequence[TargetColumn]) -> None:
+    for k, target in enumerate(found):
+        earlier = [other.source for other in found[:k] if other.name == target.name]
+        if earlier:
+            raise ColumnError(
+                f"columns {earlier[0]!r} and {target.source!r} both become {target.name}", expected="different names"
+            )
+
+
 def _labels(frame: Frame, name: str, rules: CurationConfig) -> LabelColumn:
-    found = read_labels(frame.columns, name, rules.targets.get(name, TargetConfig()))
+    config = rules.targets.get(name, TargetConfig())
+    if config.unit is None and config.unit_column is None and name in frame.units:
+        config = config.model_copy(update={"unit": frame.units[name]})
+    found = read_labels(frame.columns, name, config)
     return exact_only(found) if rules.censored == "exact_only" else found
 
 
@@ -149,8 +162,7 @@ def _table(frame: Frame, merged: Merged, targets: tuple[TargetColumn, ...], deci
     content = digest_table([*draft.to_arrow().combine_chunks().to_batches()])
     extra = digest_table([*draft.extra.combine_chunks().to_batches()])
     named = [[t.name, t.unit, t.kind] for t in targets]
-    object.__setattr__(draft, "digest", digest_json([content, extra, named]))
-    return draft
+    return replace(draft, digest=digest_json([content, extra, named]))
 
 
 def _nothing_left(frame: Frame, merged: Merged) -> NoUsableRowsError:

@@ -12,10 +12,10 @@ _BLOCK: Final = 2_048
 
 
 def leader_clusters(packed: np.ndarray, *, similarity: float) -> np.ndarray:
-    """Sphere exclusion in the order of the rows: a molecule joins the most similar leader that exists when its turn
-    comes, if they are at least this similar, and becomes a leader otherwise.
+    """Sphere exclusion in the order of the rows.
 
-    Time is rows times leaders, memory rows times fingerprint. Members of one cluster are at least ``similarity`` from
+    A molecule joins the most similar leader that exists when its turn comes, if they are at least this similar, and
+    becomes a leader otherwise. Time is rows times leaders, memory rows times fingerprint. Members of one cluster are at least ``similarity`` from
     their leader, and leaders are less similar than that among themselves. Ties go to the earlier leader.
 
     Args:

@@ -123,7 +123,7 @@ class SplitConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:  # noqa: PLR2004 - rounding of a sum of three
+        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"fractions {self.fractions} are not three shares that sum to 1")
         if self.fractions[0] <= 0:
             raise ValueError("the training share is 0")

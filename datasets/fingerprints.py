@@ -114,7 +114,7 @@ def tanimoto(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     Raises:
         ShapeError: if the widths differ.
     """
-    if left.ndim != 2 or left.shape[1:] != right.shape[1:]:  # noqa: PLR2004 - matrices
+    if left.ndim != 2 or left.shape[1:] != right.shape[1:]:
         raise ShapeError.of("right", right.shape, f"(m, {left.shape[-1]}) as left has shape {left.shape}")
     if len(left) <= _FEW and left.shape[1] % 8 == 0:
         return (
@@ -158,14 +158,16 @@ def _one_against(row: np.ndarray, right: np.ndarray) -> np.ndarray:
     words, others = row.view(np.uint64), np.ascontiguousarray(right).view(np.uint64)
     shared = np.bitwise_count(words & others).sum(axis=1, dtype=np.int64)
     union = np.bitwise_count(words | others).sum(axis=1, dtype=np.int64)
-    return np.divide(shared, union, out=np.ones(len(others)), where=union > 0).astype(np.float32)
+    similarity: np.ndarray = np.divide(shared, union, out=np.ones(len(others)), where=union > 0)
+    return similarity.astype(np.float32)
 
 
 def _similarities(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     # Counts of bits are small integers, exact in float32, so BLAS gives exact intersections.
     shared = left @ right.T
     union = left.sum(axis=1)[:, None] + right.sum(axis=1)[None, :] - shared
-    return np.divide(shared, union, out=np.ones_like(shared), where=union > 0)
+    similarity: np.ndarray = np.divide(shared, union, out=np.ones_like(shared), where=union > 0)
+    return similarity
 
 
 def _floats(packed: np.ndarray) -> np.ndarray:

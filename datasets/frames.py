@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cinchona.datasets.columns import find_id_column, find_smiles_column, named
+from cinchona.datasets.catalogue import PREFIX, UNIT, entry_of, resolve
+from cinchona.datasets.columns import find_id_column, find_smiles_column
 from cinchona.datasets.config import ReaderConfig
+from cinchona.datasets.rowbuilder import extra_name
+from cinchona.datasets.sdfrecords import property_names
+from cinchona.datasets.sources import Library, open_library, raw_records
 from cinchona.errors import ColumnError, InputError, NoUsableRowsError
 from cinchona.records import Reject, Stage
 
@@ -43,11 +48,17 @@ class Frame:
     """Rows of the source."""
     decisions: tuple[str, ...]
     """What was found out about the layout."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Units that the source itself states for its columns."""
 
 
 def read_frame(source: str | Path | pa.Table | pd.DataFrame, reader: ReaderConfig, *, targets: Sequence[str]) -> Frame:
-    """Read a whole table; columns named in ``targets`` are matched without regard to case and never taken for
-    structures or identifiers.
+    """Read a whole table.
+
+    Args:
+        source: A file, ``catalogue:NAME``, an Arrow table or a DataFrame.
+        reader: What is known of it.
+        targets: Columns that must be there and hold neither structures nor identifiers.
 
     Raises:
         ColumnError: if a column is missing or ambiguous.
@@ -55,38 +66,70 @@ def read_frame(source: str | Path | pa.Table | pd.DataFrame, reader: ReaderConfi
         NoUsableRowsError: if it has no row.
     """
     if isinstance(source, str | Path):
+        if str(source).startswith(PREFIX) and entry_of(str(source)).table is not None:
+            return _from_arrow(resolve(str(source)), reader, targets, where=str(source))
         return _from_file(str(source), reader, targets)
     table = source if isinstance(source, pa.Table) else _from_pandas(source)
-    return _from_arrow(table, reader, targets)
+    return _from_arrow(table, reader, targets, where="the table in memory")
 
 
 def _from_file(source: str, reader: ReaderConfig, targets: Sequence[str]) -> Frame:
-    from cinchona.datasets.sources import open_library, read_partition  # noqa: PLC0415 - sources is heavy
-
     with tempfile.TemporaryDirectory(prefix="cinchona-") as staging:
-        library = open_library([source], staging=Path(staging), reader=reader, extra_columns=None)
-        parts = [read_partition(partition) for partition in library.partitions(50_000)]
-    tables = pa.Table.from_batches([batch.data for batch, _ in parts])
-    rejects = tuple(reject for _, rejected in parts for reject in rejected)
-    _check_targets(tables.schema.names, targets, source)
-    base = {"row_id", "compound_id", "smiles", "flags"}
+        library = _with_all_properties(open_library([source], staging=Path(staging), reader=reader, extra_columns=None))
+        names = _common_columns(library, source)
+        parts = list(library.batches(50_000))
+    rows = pa.Table.from_batches([batch.data for batch, _ in parts])
+    _check_targets(names, targets, source)
     return Frame(
         name=library.files[0].name,
-        row_ids=tables["row_id"].to_numpy(),
-        compound_ids=tables["compound_id"].to_pylist(),
-        smiles=tables["smiles"].to_pylist(),
-        flags=tables["flags"].to_pylist(),
-        columns={name.removeprefix("="): tables[name].to_pylist() for name in tables.schema.names if name not in base},
-        rejects=rejects,
+        row_ids=rows["row_id"].to_numpy(),
+        compound_ids=rows["compound_id"].to_pylist(),
+        smiles=rows["smiles"].to_pylist(),
+        flags=rows["flags"].to_pylist(),
+        columns={name: rows[extra_name(name)].to_pylist() for name in names},
+        rejects=tuple(reject for _, rejected in parts for reject in rejected),
         n_in=library.n_rows,
-        decisions=tuple(f"{sentence}" for file in library.files for sentence in file.decisions),
+        decisions=tuple(dict.fromkeys(sentence for file in library.files for sentence in file.decisions)),
     )
 
 
+def _common_columns(library: Library, source: str) -> tuple[str, ...]:
+    names = library.files[0].layout.extra
+    for file in library.files[1:]:
+        if file.layout.extra != names:
+            raise ColumnError(
+                f"{file.name} has other columns than {library.files[0].name}",
+                where=source,
+                expected="files of one table with the same columns in the same order",
+            )
+    return names
+
+
+def _with_all_properties(library: Library) -> Library:
+    """Carry every property that occurs anywhere in SDF files, since those of later records are not in the sample."""
+    if all(file.layout.record != "sdf" for file in library.files):
+        return library
+    found: dict[str, None] = {}
+    for partition in library.partitions(50_000):
+        for record, _ in raw_records(partition):
+            found.update(dict.fromkeys(property_names(record or b"")))
+    files = [
+        replace(file, layout=replace(file.layout, extra=tuple(n for n in found if n != file.layout.identifier)))
+        for file in library.files
+    ]
+    return Library(tuple(files))
+
+
 def _check_targets(names: Sequence[str], targets: Sequence[str], where: str) -> None:
-    sample: dict[str, Sequence[str]] = {name: () for name in names}
     for target in targets:
-        named(sample, target, where=where, setting="--target")
+        if target not in names:
+            near = get_close_matches(target, names, n=1, cutoff=0.3)
+            raise ColumnError(
+                f"there is no target column {target!r}",
+                where=where,
+                expected=f"one of {', '.join(map(repr, names[:40]))}" if names else "columns beside id and SMILES",
+                remedy=f"did you mean {near[0]!r}?" if near else "",
+            )
 
 
 def _from_pandas(frame: Any) -> pa.Table:  # noqa: ANN401 - pandas is not imported
@@ -98,13 +141,14 @@ def _from_pandas(frame: Any) -> pa.Table:  # noqa: ANN401 - pandas is not import
     return pa.Table.from_pandas(frame.rename(columns=str), preserve_index=False)
 
 
-def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str]) -> Frame:
-    where = "the table in memory"
+def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str], *, where: str) -> Frame:
     if not table.num_rows:
         raise NoUsableRowsError("the table has no row", where=where)
     columns = {name: _texts(table[name], name) for name in table.schema.names}
     _check_targets(list(columns), targets, where)
-    sample = {name: cells[: reader.sample_rows] for name, cells in columns.items() if name not in targets}
+    sample: dict[str, Sequence[str]] = {
+        name: cells[: reader.sample_rows] for name, cells in columns.items() if name not in targets
+    }
     smiles, how = find_smiles_column(sample, reader.smiles_column, where=where)
     identifier, how_id = find_id_column(sample, reader.id_column, smiles=smiles, where=where)
     present = np.array([bool(text.strip()) for text in columns[smiles]])
@@ -120,6 +164,7 @@ def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str]) -
         rejects=tuple(Reject(int(row), Stage.READ, "empty SMILES") for row in np.flatnonzero(~present)),
         n_in=table.num_rows,
         decisions=tuple(filter(None, (how, how_id))),
+        units={f.name: f.metadata[UNIT].decode() for f in table.schema if f.metadata and UNIT in f.metadata},
     )
 
 

@@ -75,7 +75,7 @@ class GraphCodes:
     """First and second atom of each bond, int16, shape (n_bonds, 2)."""
 
     def __post_init__(self) -> None:
-        if self.atoms.ndim != 2 or self.atoms.shape[1] != len(AtomField):  # noqa: PLR2004 - a matrix
+        if self.atoms.ndim != 2 or self.atoms.shape[1] != len(AtomField):
             raise ShapeError.of("atoms", self.atoms.shape, f"(n_atoms, {len(AtomField)})")
         for name, width in (("bonds", len(BondField)), ("ends", 2)):
             if getattr(self, name).shape != (len(self.bonds), width):

@@ -12,7 +12,6 @@ import pyarrow as pa
 from cinchona.datasets.config import CurationConfig, StandardizeConfig
 from cinchona.datasets.frames import Frame
 from cinchona.datasets.labels import LabelColumn, column
-from cinchona.datasets.measurements import Censor
 from cinchona.datasets.replicates import Joined, groups_of, join_classification, join_regression
 from cinchona.datasets.standardize import FLAGS, Standardized, standardize
 from cinchona.datasets.times import earliest
@@ -125,10 +124,10 @@ def _no_label(frame: Frame, compound: _Compound, labels: Sequence[LabelColumn]) 
 def _problems(frame: Frame, kept: Sequence[_Compound], labels: Sequence[LabelColumn]) -> tuple[Reject, ...]:
     found = []
     for compound in kept:
-        for column, joined in zip(labels, compound.joined, strict=True):
-            cells = [(p, column.problems[p]) for p in compound.positions if p in column.problems]
+        for label, joined in zip(labels, compound.joined, strict=True):
+            cells = [(p, label.problems[p]) for p in compound.positions if p in label.problems]
             if joined.problem:
-                cells += [(p, f"{column.target.source}: {joined.problem}") for p in compound.positions]
+                cells += [(p, f"{label.target.source}: {joined.problem}") for p in compound.positions]
             found += [Reject(int(frame.row_ids[p]), Stage.CURATE, reason) for p, reason in cells]
     return tuple(sorted(found, key=lambda r: r.row_id))
 

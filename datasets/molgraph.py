@@ -112,7 +112,7 @@ class MolGraph:
     @property
     def n_bonds(self) -> int:
         """Bonds of the molecule, directions not counted."""
-        return self.edges.shape[1] // 2
+        return int(self.edges.shape[1]) // 2
 
 
 def features(graph: GraphCodes) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from cinchona.datasets.config import StandardizeConfig
-from cinchona.datasets.parsing import Rejected
+from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.records import Stage
 
 _CARBON: Final = 6
@@ -89,7 +89,8 @@ def _strip(mol: Chem.Mol) -> Chem.Mol:
         # gives it back neutralized. Saying so here saves reading the two lists for every molecule.
         bare = chembl.uncharge_mol(bare)
     Chem.SanitizeMol(bare)
-    return bare
+    stripped: Chem.Mol = bare
+    return stripped
 
 
 def _one_component(mol: Chem.Mol, config: StandardizeConfig) -> tuple[Chem.Mol, set[Flag]] | Rejected:
@@ -141,10 +142,9 @@ def _free_charges(mol: Chem.Mol) -> int:
 def _canonical_tautomer(mol: Chem.Mol, config: StandardizeConfig) -> tuple[Chem.Mol, set[Flag]]:
     if mol.GetNumHeavyAtoms() > config.max_tautomer_atoms:
         return mol, {Flag.TAUTOMER_CAPPED}
-    parameters = rdMolStandardize.CleanupParameters()
-    parameters.maxTautomers = config.max_tautomers
-    parameters.maxTransforms = config.max_transforms
-    enumerator = rdMolStandardize.TautomerEnumerator(parameters)
+    enumerator = rdMolStandardize.TautomerEnumerator()
+    enumerator.SetMaxTautomers(config.max_tautomers)
+    enumerator.SetMaxTransforms(config.max_transforms)
     found = enumerator.Enumerate(mol)
     if found.status != rdMolStandardize.TautomerEnumeratorStatus.Completed:
         # The best of a part depends on where the enumeration began, so it would not be canonical.
@@ -156,9 +156,9 @@ def _canonical_tautomer(mol: Chem.Mol, config: StandardizeConfig) -> tuple[Chem.
 
 def _settled(mol: Chem.Mol, flags: set[Flag]) -> Parent | Rejected:
     # What the pipeline leaves may write a SMILES that reads back a little differently; one more round settles it.
-    again = Chem.MolFromSmiles(Chem.MolToSmiles(mol))
-    if again is None:
-        return Rejected(Stage.STANDARDIZE, "the standardized structure does not read back")
+    again = parse_smiles(Chem.MolToSmiles(mol))
+    if isinstance(again, Rejected):
+        return Rejected(Stage.STANDARDIZE, f"the standardized structure does not read back: {again.reason}")
     if not any(atom.GetAtomicNum() == _CARBON for atom in again.GetAtoms()):
         flags.add(Flag.INORGANIC)
     if has_unspecified_stereo(again):

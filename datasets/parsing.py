@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +53,7 @@ def parse_smiles(smiles: str, *, max_length: int | None = None) -> Chem.Mol | Re
         return Rejected(Stage.PARSE, f"SMILES of {len(text):,} characters, at most {max_length:,} are read")
     with rdBase.BlockLogs():
         try:
-            mol = Chem.MolFromSmiles(text, _parameters())
+            mol = _read(text)
         except (RuntimeError, ValueError) as error:  # invalid CX extensions raise in some versions
             return Rejected(Stage.PARSE, one_line(str(error)))
     if mol is None:
@@ -63,6 +64,17 @@ def parse_smiles(smiles: str, *, max_length: int | None = None) -> Chem.Mol | Re
 def parses(smiles: str) -> bool:
     """Whether ``smiles`` is a valid SMILES with at least one atom."""
     return not isinstance(parse_smiles(smiles, max_length=2_000), Rejected)
+
+
+def why_refused(attempt: Callable[[], object]) -> str:
+    """RDKit's error message during ``attempt``, as one line; empty if it gives none. Nothing else is logged."""
+    capture = getattr(rdBase, "CaptureErrorLog", None)
+    with rdBase.BlockLogs():
+        if capture is None:  # RDKit before 2026.3
+            return ""
+        with capture() as log:
+            attempt()
+            return captured_reason(log.messages)
 
 
 def captured_reason(messages: str) -> str:
@@ -82,10 +94,11 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= MAX_REASON else flat[: MAX_REASON - 1] + "…"
 
 
-def _parameters() -> Chem.SmilesParserParams:
+def _read(text: str) -> Chem.Mol | None:
     parameters = Chem.SmilesParserParams()
-    parameters.parseName = False  # with names, "CCO anything" would parse
-    return parameters
+    # With names, "CCO anything" would parse.
+    parameters.parseName = False  # type: ignore[assignment]  # the stubs take the property for its parent
+    return Chem.MolFromSmiles(text, parameters)
 
 
 def _why(text: str) -> str:
@@ -94,13 +107,7 @@ def _why(text: str) -> str:
     if rest and not isinstance(parse_smiles(head), Rejected):
         kind = "an invalid CX extension" if rest.startswith("|") else "text"
         return f"{kind} after the SMILES: {one_line(rest)[:40]!r}"
-    capture = getattr(rdBase, "CaptureErrorLog", None)
-    if capture is None:  # RDKit before 2026.3
-        return "SMILES not parsable"
-    with capture() as log:
-        Chem.MolFromSmiles(text, _parameters())
-        messages = log.messages
-    return captured_reason(messages) or "SMILES not parsable"
+    return why_refused(lambda: _read(text)) or "SMILES not parsable"
 
 
-__all__ = ["MAX_REASON", "Rejected", "captured_reason", "one_line", "parse_smiles", "parses"]
+__all__ = ["MAX_REASON", "Rejected", "captured_reason", "one_line", "parse_smiles", "parses", "why_refused"]

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+import numpy as np
 
 from cinchona.digests import digest_json
 
+STRIDE: Final = 1_000
+"""Records between two marks of a :class:`LibraryFile`."""
+
+RecordKind = Literal["csv", "smiles", "sdf", "row"]
+"""What one record is: fields between delimiters, SMILES and title, an SDF record, a row of a Parquet file."""
+
 StoredFormat = Literal["csv", "smiles", "sdf", "parquet", "staged"]
-"""Layouts on disk; ``staged`` is Parquet written by us from an input that cannot be read in pieces."""
+"""Layouts on disk; ``staged`` is Parquet written by us, one raw record a row, from an input that cannot be
+read in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How to find structure and identifier in the records of one file: all that a worker needs beside the bytes."""
 
+    record: RecordKind = "csv"
+    """What a record is."""
     columns: tuple[str, ...] = ()
     """Columns of the file in order; empty for SDF."""
     smiles: str = ""
     """Column of the structures; empty for SDF, where they come from the molecule block."""
     identifier: str | None = None
-    """Column, or SDF property, of the identifiers; None for row numbers (SDF: the title line, else row numbers)."""
+    """Column, or SDF property, of the identifiers; None for row numbers."""
+    title_first: bool = False
+    """SDF: the title line is the identifier, and ``identifier`` only where it is empty."""
     delimiter: str = ","
     """Character between columns of delimited text; a blank stands for any run of blanks and tabs."""
     extra: tuple[str, ...] = ()
@@ -34,8 +47,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A run of consecutive records of one file; frozen, plain data, readable alone by
-    :func:`~cinchona.datasets.sources.read_partition`."""
+    """A run of consecutive records of one file: plain data that a worker can read alone."""
 
     partition_id: int
     """Position in the library, from 0."""
@@ -68,7 +80,7 @@ class Partition:
         return cls(**fields, layout=Layout(**layout))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LibraryFile:
     """One file of a library, scanned."""
 
@@ -88,14 +100,10 @@ class LibraryFile:
     """How to read a record."""
     decisions: tuple[str, ...] = ()
     """What was found out rather than told, one sentence each."""
-    marks: tuple[int, ...] = field(default=(), repr=False)
-    """Byte where every :data:`STRIDE`-th record begins (text formats); empty for Parquet."""
+    marks: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    """Byte where every :data:`STRIDE`-th record begins (text formats), int64; empty for Parquet."""
     end: int = 0
     """Byte after the last record (text formats)."""
-
-
-STRIDE = 1_000
-"""Records between two marks of a :class:`LibraryFile`."""
 
 
 def library_digest(files: tuple[LibraryFile, ...]) -> str:
@@ -103,4 +111,4 @@ def library_digest(files: tuple[LibraryFile, ...]) -> str:
     return digest_json([[f.digest, asdict(f.layout)] for f in files])
 
 
-__all__ = ["STRIDE", "Layout", "LibraryFile", "Partition", "StoredFormat", "library_digest"]
+__all__ = ["STRIDE", "Layout", "LibraryFile", "Partition", "RecordKind", "StoredFormat", "library_digest"]

@@ -69,9 +69,9 @@ def join_classification(values: np.ndarray) -> Joined:
     if not len(present):
         return NOTHING
     share = float(present.mean())
-    if share == 0.5:  # noqa: PLR2004 - a tie
+    if share == 0.5:
         return Joined(np.nan, Censor.EXACT, problem=f"{len(present)} replicates are split evenly between the classes")
-    return Joined(float(share > 0.5), Censor.EXACT, flag="" if share in {0.0, 1.0} else "class_conflict")  # noqa: PLR2004
+    return Joined(float(share > 0.5), Censor.EXACT, flag="" if share in {0.0, 1.0} else "class_conflict")
 
 
 def groups_of(keys: Sequence[str]) -> list[list[int]]:

@@ -22,7 +22,7 @@ def scaffold(smiles: str) -> str:
     if isinstance(mol, Rejected):
         return NO_SCAFFOLD
     with rdBase.BlockLogs():
-        return str(MurckoScaffold.MurckoScaffoldSmiles(mol=mol, includeChirality=False))
+        return str(MurckoScaffold.MurckoScaffoldSmiles(mol=mol, includeChirality=False))  # type: ignore[no-untyped-call]
 
 
 def scaffolds(smiles: Iterable[str]) -> list[str]:

@@ -6,13 +6,26 @@ rows. Memory does not grow with the file.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cinchona.datasets.config import ReaderConfig
-from cinchona.datasets.partitions import LibraryFile, Partition, library_digest
+from cinchona.datasets.inputs import find_inputs
+from cinchona.datasets.opening import open_input
+from cinchona.datasets.parquetrows import read_rows
+from cinchona.datasets.partitions import STRIDE, LibraryFile, Partition, library_digest
+from cinchona.datasets.rowbuilder import RowBuilder
+from cinchona.datasets.scanning import read_blocks, record_start
+from cinchona.datasets.sdfrecords import sdf_reader
+from cinchona.datasets.sniffing import splitter_of
+from cinchona.datasets.staging import staged_records
+from cinchona.datasets.textrecords import RecordReader, csv_reader, smiles_reader, too_long
+from cinchona.errors import ConfigError, InputError, NoUsableRowsError
 from cinchona.records import CompoundBatch, Reject
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +46,20 @@ class Library:
         return library_digest(self.files)
 
     def partitions(self, rows: int) -> Iterator[Partition]:
-        """Cut the library into partitions of ``rows`` records; the last one of each file may be shorter."""
-        raise NotImplementedError
+        """Cut the library into partitions of ``rows`` records; the last one of each file may be shorter.
+
+        The partitions do not depend on anything but the files and ``rows``.
+        """
+        if rows < 1:
+            raise ConfigError(f"partitions of {rows} rows", expected="1 or more")
+        number = first_row = 0
+        for file in self.files:
+            for start_row in range(0, file.n_rows, rows):
+                n = min(rows, file.n_rows - start_row)
+                start, stop = _span(file, start_row, start_row + n)
+                yield Partition(number, file.path, file.format, start, stop, first_row + start_row, n, file.layout)
+                number += 1
+            first_row += file.n_rows
 
     def batches(self, rows: int = 20_000) -> Iterator[tuple[CompoundBatch, tuple[Reject, ...]]]:
         """Read the partitions one after the other."""
@@ -62,7 +87,21 @@ def open_library(
         UnsafeFileError: if a compressed file unpacks beyond the caps.
         NoUsableRowsError: if there is no record.
     """
-    raise NotImplementedError
+    rules = reader or ReaderConfig()
+    files = tuple(open_input(source, staging, rules, extra=extra_columns) for source in find_inputs(inputs))
+    for file in files:
+        for sentence in file.decisions:
+            logger.info("%s: %s", file.name, sentence)
+        if not file.n_rows:
+            logger.warning("%s holds no record", file.name)
+    library = Library(files)
+    if not library.n_rows:
+        raise NoUsableRowsError(
+            "the input is empty" if sum(f.n_bytes for f in files) == 0 else "the input holds no record",
+            where=", ".join(file.name for file in files),
+            expected="at least one compound",
+        )
+    return library
 
 
 def read_partition(partition: Partition) -> tuple[CompoundBatch, tuple[Reject, ...]]:
@@ -76,7 +115,62 @@ def read_partition(partition: Partition) -> tuple[CompoundBatch, tuple[Reject, .
     Raises:
         InputError: if the file is gone or no longer what was scanned.
     """
-    raise NotImplementedError
+    builder = RowBuilder(partition.layout, partition.first_row)
+    try:
+        _fill(partition, builder)
+    except FileNotFoundError as error:
+        raise InputError("the file is gone", where=partition.path, remedy="put it back and run again") from error
+    n_read = builder.next_row - partition.first_row
+    if n_read != partition.n_rows:
+        raise InputError(
+            f"partition {partition.partition_id} holds {n_read} records, {partition.n_rows} when it was scanned",
+            where=partition.path,
+            remedy="the file has changed: plan the run again",
+        )
+    return builder.finish()
 
 
-__all__ = ["Library", "open_library", "read_partition"]
+def raw_records(partition: Partition) -> Iterator[tuple[bytes | None, int]]:
+    """Bytes of each record of a text partition with its length; None where one is longer than the cap."""
+    if partition.format == "staged":
+        yield from staged_records(partition)
+        return
+    splitter = splitter_of(partition.layout)
+    for block in read_blocks(Path(partition.path), splitter, start=partition.start, stop=partition.stop):
+        if block.cut:
+            yield None, int(block.ends[0])
+        else:
+            yield from ((record, len(record)) for record in block.records())
+
+
+def _fill(partition: Partition, builder: RowBuilder) -> None:
+    if partition.format == "parquet":
+        read_rows(partition, builder)
+        return
+    read = record_reader(partition)
+    for record, length in raw_records(partition):
+        builder.add(too_long(length, partition.layout) if record is None else read(record))
+
+
+def record_reader(partition: Partition) -> RecordReader:
+    """Turns one raw record of this partition into a row."""
+    if partition.layout.record == "sdf":
+        return sdf_reader(partition.layout)
+    return smiles_reader(partition.layout) if partition.layout.record == "smiles" else csv_reader(partition.layout)
+
+
+def _span(file: LibraryFile, first: int, last: int) -> tuple[int, int]:
+    """Bytes (or rows, for Parquet) of the records ``first`` to ``last``."""
+    if file.format in {"parquet", "staged"}:
+        return first, last
+    return _byte_of(file, first), _byte_of(file, last)
+
+
+def _byte_of(file: LibraryFile, row: int) -> int:
+    if row >= file.n_rows:
+        return file.end
+    mark = int(file.marks[row // STRIDE])
+    return record_start(Path(file.path), splitter_of(file.layout), mark=mark, skip=row % STRIDE, end=file.end)
+
+
+__all__ = ["Library", "LibraryFile", "Partition", "open_library", "raw_records", "read_partition", "record_reader"]

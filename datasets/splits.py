@@ -169,7 +169,7 @@ def deal_groups(groups: np.ndarray, k: int, *, seed: int) -> np.ndarray:
         ConfigError: if there are fewer groups than folds, or ``k`` is below 2.
     """
     members = _members(groups)
-    if not 2 <= k <= len(members):  # noqa: PLR2004 - one fold divides nothing
+    if not 2 <= k <= len(members):
         raise ConfigError(f"{k} folds of {len(members)} groups", expected=f"2 to {len(members)} folds")
     order = rng(seed, "split", "folds").permutation(len(members))
     sizes = np.zeros(k, np.int64)
@@ -195,8 +195,7 @@ def _groups(table: AssayTable, kind: str, similarity: float) -> np.ndarray:
 
 def _members(groups: np.ndarray) -> list[np.ndarray]:
     order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order][:1] - 1)) if len(groups) else []
-    return np.split(order, starts[1:]) if len(groups) else []
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
 
 
 def _by_time(table: AssayTable, config: SplitConfig) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -115,7 +115,7 @@ def inchikey(smiles: str) -> str:
     if isinstance(mol, Rejected):
         return ""
     with rdBase.BlockLogs():
-        return str(Chem.MolToInchiKey(mol))
+        return str(Chem.MolToInchiKey(mol))  # type: ignore[no-untyped-call]
 
 
 def _standardize(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:
