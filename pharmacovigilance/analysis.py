@@ -4,7 +4,8 @@ Five small tables under ``derived/analysis/<digest>``; the digest covers the sto
 coding run and the choices, so a view is computed once and never stale:
 
 ``cases``
-    ``report_no`` int32 (0 to n-1, dense, sorted), ``report_key``, ``source``, ``quarter``, ``received_date``,
+    ``report_no`` int32 (0 to n-1, dense, sorted), ``report_key``, ``source``, ``quarter`` (of the file set, or of
+    ``received_date`` where the set has none), ``received_date``,
     ``event_date``, ``age_years``, ``sex``, ``country``, ``reporter_occupation``, ``report_kind``, ``serious``.
 ``drugs``
     ``report_no``, ``drug_id`` int32, ``role``; one row per report, drug and role, sorted by the first two.
@@ -44,8 +45,8 @@ DuplicatePolicy = Literal["linked", "keep"]
 
 VIEW_TABLES: Final = ("cases", "drugs", "reactions", "drug_names", "reaction_names")
 _VIEW_VERSION: Final = 1
-_DRUG_KINDS: Final = ("ingredient", "name", "substance")
-_REACTION_KINDS: Final = ("term", "group")
+_DRUG_KINDS: Final = ("ingredient", "name", "substance", "verbatim")
+_REACTION_KINDS: Final = ("term", "group", "verbatim")
 _TIDY: Final = r"upper(trim(regexp_replace({0}, '\s+', ' ', 'g')))"
 
 
@@ -137,10 +138,10 @@ def analysis_view(
         duplicates: ``linked`` needs a run of ``dedupe``; None means ``linked`` if there is one, else ``keep`` with
             a warning in the log.
         drug: ``ingredient`` (needs a run of ``code``; names that it could not code, and all names where there is no
-            run, count under their tidied name), ``name`` (as reported, tidied) or ``substance`` (as the source coded
-            it, else the name).
-        reaction: ``term`` (as reported, upper case) or ``group`` (of the newest coding run; terms outside every
-            group count under themselves).
+            run, count under their tidied name), ``name`` (as reported, tidied: upper case, single blanks),
+            ``substance`` (as the source coded it, else the name; tidied) or ``verbatim`` (as reported).
+        reaction: ``term`` (as reported, tidied), ``group`` (of the newest coding run; terms outside every group count
+            under themselves) or ``verbatim``.
 
     Raises:
         UsageError: if a choice is unknown or needs a run that the store does not have.
@@ -149,7 +150,7 @@ def analysis_view(
     _check_choice("reaction", reaction, _REACTION_KINDS)
     links = _wanted_run(store, "duplicates", wanted=duplicates != "keep", needed=duplicates == "linked")
     coding = _wanted_run(
-        store, "coding", wanted="ingredient" == drug or reaction == "group", needed=reaction == "group"
+        store, "coding", wanted=drug == "ingredient" or reaction == "group", needed=reaction == "group"
     )
     choices = {
         "version": _VIEW_VERSION,
@@ -231,7 +232,8 @@ def _queries(links: Run | None, coding: Run | None, *, drug: str, reaction: str)
     return {
         "cases": f"""
             SELECT CAST(row_number() OVER (ORDER BY c.report_key) - 1 AS INTEGER) AS report_no, c.report_key, c.source,
-                   c.quarter, c.received_date, c.event_date, c.age_years, c.sex,
+                   CASE WHEN regexp_matches(c.quarter, '^[0-9]{4}Q[1-4]$') OR c.received_date IS NULL THEN c.quarter
+                        ELSE year(c.received_date) || 'Q' || quarter(c.received_date) END AS quarter, c.received_date, c.event_date, c.age_years, c.sex,
                    coalesce(c.event_country, c.reporter_country) AS country, c.reporter_occupation, c.report_kind,
                    c.serious
             FROM cases c JOIN status s ON s.report_key = c.report_key
@@ -253,6 +255,8 @@ def _queries(links: Run | None, coding: Run | None, *, drug: str, reaction: str)
 
 def _drug_rows(coding: Run | None, drug: str) -> str:
     tidy = _TIDY.format("name")
+    if drug == "verbatim":
+        return "SELECT report_key, role, name AS drug FROM drugs"
     if drug == "name":
         return f"SELECT report_key, role, {tidy} AS drug FROM drugs"
     if drug == "substance" or coding is None:
@@ -268,6 +272,8 @@ def _drug_rows(coding: Run | None, drug: str) -> str:
 
 def _reaction_rows(coding: Run | None, reaction: str) -> str:
     tidy = _TIDY.format("term")
+    if reaction == "verbatim":
+        return "SELECT report_key, term AS reaction FROM reactions"
     if reaction == "term" or coding is None:
         return f"SELECT report_key, {tidy} AS reaction FROM reactions"
     groups = literal(str(coding.folder / "reaction_groups.parquet"))

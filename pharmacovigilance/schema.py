@@ -148,6 +148,7 @@ DRUGS: Final = Table(
         _category("role", "PS primary suspect, SS secondary suspect, C concomitant, I interacting."),
         _category("name", "Name as reported.", free="label"),
         _category("substance", "Active ingredients as the source coded them (prod_ai), '\\' between them."),
+        _category("maker", "Maker of the product, where given."),
         _category("route", "Route as reported."),
         _category("dose_text", "Dose as reported.", free="text"),
         _category("dose_amount", "Amount of a dose, as reported."),

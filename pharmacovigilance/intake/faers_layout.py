@@ -8,45 +8,18 @@ Names changed with the eras: legacy AERS (2004Q1 to 2012Q3) is keyed by ISR; FAE
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
+
+from cinchona.pharmacovigilance.intake.layout import FileLayout, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["category", "text", "integer", "date", "decimal", "flag", "sex", "role"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a column of the store comes from."""
-
-    target: str
-    """Column of the store, or an intermediate name with a leading underscore."""
-    names: tuple[str, ...]
-    """Names in the files, newest first."""
-    kind: Kind = "category"
-    """How it is read."""
-    required: bool = False
-    """True when a file without it is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileLayout:
-    """One kind of file."""
-
-    prefix: str
-    """Begin of the file name."""
-    table: str
-    """Table of the store."""
-    columns: tuple[Source, ...]
-    """Columns besides the report id."""
-
-
 ID_NAMES: Final = ("primaryid", "isr")
 """Column that keys a row to its report: FAERS, legacy AERS."""
 DELIMITER: Final = "$"
+_SILENT: Final = frozenset({"caseid", "case"})
 
 DEMO: Final = FileLayout(
     "DEMO",
@@ -77,6 +50,7 @@ DEMO: Final = FileLayout(
         Source("event_country", ("occr_country",)),
         Source("electronic", ("e_sub",), "flag"),
     ),
+    ID_NAMES,
 )
 
 DRUG: Final = FileLayout(
@@ -102,16 +76,30 @@ DRUG: Final = FileLayout(
         Source("application", ("nda_num",)),
         Source("verbatim", ("val_vbm",)),
     ),
+    ID_NAMES,
+    silent=_SILENT,
 )
 
 REAC: Final = FileLayout(
-    "REAC", "reactions", (Source("term", ("pt",), required=True), Source("recurred", ("drug_rec_act",)))
+    "REAC",
+    "reactions",
+    (Source("term", ("pt",), required=True), Source("recurred", ("drug_rec_act",))),
+    ID_NAMES,
+    silent=_SILENT,
 )
-OUTC: Final = FileLayout("OUTC", "outcomes", (Source("outcome", ("outc_cod", "outc_code"), required=True),))
+OUTC: Final = FileLayout(
+    "OUTC",
+    "outcomes",
+    (Source("outcome", ("outc_cod", "outc_code"), required=True),),
+    ID_NAMES,
+    silent=_SILENT,
+)
 INDI: Final = FileLayout(
     "INDI",
     "indications",
     (Source("drug_seq", ("indi_drug_seq", "drug_seq"), "integer"), Source("term", ("indi_pt",), required=True)),
+    ID_NAMES,
+    silent=_SILENT,
 )
 THER: Final = FileLayout(
     "THER",
@@ -123,19 +111,17 @@ THER: Final = FileLayout(
         Source("_duration", ("dur",), "decimal"),
         Source("_duration_unit", ("dur_cod",)),
     ),
+    ID_NAMES,
+    silent=_SILENT,
 )
-RPSR: Final = FileLayout("RPSR", "reporters", (Source("reporter", ("rpsr_cod",), required=True),))
+RPSR: Final = FileLayout(
+    "RPSR", "reporters", (Source("reporter", ("rpsr_cod",), required=True),), ID_NAMES, silent=_SILENT
+)
 
 LAYOUTS: Final[Mapping[str, FileLayout]] = MappingProxyType(
     {layout.prefix: layout for layout in (DEMO, DRUG, REAC, OUTC, INDI, THER, RPSR)}
 )
 """File kinds in the order in which they are read: cases first."""
-
-NEEDED_TEXT: Final = MappingProxyType(
-    {"drugs": ("name", "substance"), "reactions": ("term",), "outcomes": ("outcome",), "indications": ("term",),
-     "reporters": ("reporter",)}
-)  # fmt: skip
-"""A row of these tables without any of these columns says nothing and is set aside."""
 
 _TABLE_FILE: Final = re.compile(r"^(DEMO|DRUG|REAC|OUTC|INDI|THER|RPSR)[-_]?(\d{2}|\d{4})Q([1-4])\w*\.(?:txt|asc)$", re.I)
 _DELETION_FILE: Final = re.compile(

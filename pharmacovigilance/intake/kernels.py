@@ -27,6 +27,7 @@ BAD: Final = 2
 _MAX_JOIN: Final = 64
 """Most lines that are joined to one record."""
 _SPACE, _NEWLINE, _RETURN, _TAB, _ZERO, _NINE, _DOT, _MINUS = 32, 10, 13, 9, 48, 57, 46, 45
+_SLASH, _LETTER_T = 47, 84
 
 
 PADDING: Final = 8
@@ -243,6 +244,63 @@ def read_decimals(block, starts, ends, column):  # type: ignore[no-untyped-def] 
         else:
             values[k] = sign * value / scale
     return values, state
+
+
+@njit(cache=True, nogil=True)
+def read_date_numbers(block, starts, ends, column, order):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+    """Read dates as numbers yyyymmdd, yyyymm or yyyy.
+
+    Plain digits are taken as they stand. Three groups of digits with marks between them are put in order (0 ymd,
+    1 mdy, 2 dmy; a first group of four digits is always the year); what follows a blank or ``T`` (a time) is ignored.
+
+    Returns:
+        int64 numbers and uint8 states.
+    """
+    n = starts.size
+    numbers, state = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    groups, sizes = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for k in range(n):
+        a, b = _bounds(block, starts, ends, column, k)
+        if a == b:
+            state[k] = EMPTY
+            continue
+        group, value, digits, fine = 0, 0, 0, True
+        groups[1], groups[2], sizes[1], sizes[2] = 0, 0, 0, 0
+        for i in range(a, b):
+            c = block[i]
+            if c >= _ZERO and c <= _NINE:  # noqa: PLR1716 - clearer to the compiler
+                value, digits = value * 10 + (c - _ZERO), digits + 1
+            elif (c == _SPACE or c == _LETTER_T) and digits > 0:  # noqa: PLR1714
+                break
+            elif (c == _SLASH or c == _MINUS or c == _DOT) and digits > 0 and group < 2:  # noqa: PLR1714
+                groups[group], sizes[group] = value, digits
+                group, value, digits = group + 1, 0, 0
+            else:
+                fine = False
+                break
+        groups[group], sizes[group] = value, digits
+        if not fine or sizes[0] > 8 or (group > 0 and digits == 0):
+            state[k] = BAD
+        elif group == 0:
+            numbers[k] = value
+            if digits != 4 and digits != 6 and digits != 8:  # noqa: PLR1714
+                state[k] = BAD
+        elif group == 1:
+            year, month = (groups[0], groups[1]) if sizes[0] == 4 else (groups[1], groups[0])
+            numbers[k] = year * 100 + month
+            if year < 1000:
+                state[k] = BAD
+        else:
+            if order == 0 or sizes[0] == 4:
+                year, month, day = groups[0], groups[1], groups[2]
+            elif order == 1:
+                year, month, day = groups[2], groups[0], groups[1]
+            else:
+                year, month, day = groups[2], groups[1], groups[0]
+            numbers[k] = year * 10000 + month * 100 + day
+            if year < 1000 or year > 9999 or month > 99 or day > 99:
+                state[k] = BAD
+    return numbers, state
 
 
 @njit(cache=True, nogil=True)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cinchona.digests import digest_json
 from cinchona.errors import CinchonaError
 from cinchona.manifest import InputFile
 from cinchona.pharmacovigilance import failpoints
-from cinchona.pharmacovigilance.intake.archives import members_of
+from cinchona.pharmacovigilance.intake.caers import find_caers
+from cinchona.pharmacovigilance.intake.faers import VERSION as FAERS_VERSION
 from cinchona.pharmacovigilance.intake.faers_sets import find_quarters
 from cinchona.pharmacovigilance.intake.filesets import FileSet, find_sets
+from cinchona.pharmacovigilance.intake.mapping import find_mapped
+from cinchona.pharmacovigilance.intake.openfda import find_openfda
+from cinchona.pharmacovigilance.intake.samples import find_samples
+from cinchona.pharmacovigilance.intake.vaers import find_vaers
 from cinchona.pharmacovigilance.intake.writer import SetWriter
 from cinchona.pharmacovigilance.privacy import PrivacyConfig
 from cinchona.pharmacovigilance.receipts import DATA, Receipt, commit, read_receipts, sweep, writing
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FINDERS: Final = (find_quarters,)
+FINDERS: Final = (find_quarters, find_vaers, find_caers, find_openfda, find_samples)
 
 
 class IngestConfig(Config):
@@ -54,7 +59,7 @@ class IngestResult:
 
 def ingest(
     store: str | Path, inputs: Sequence[str | Path], *, config: IngestConfig | None = None,
-    finders: Sequence[Any] = FINDERS,
+    mapping: str | Path | None = None,
 ) -> IngestResult:  # fmt: skip
     """Take report files into the store at ``store``, which is made if it is missing.
 
@@ -65,7 +70,7 @@ def ingest(
         store: Folder of the store.
         inputs: Files, folders, zip archives or glob patterns.
         config: Settings.
-        finders: What recognises file sets; see :mod:`.filesets`.
+        mapping: YAML file for other CSV or Parquet layouts, see :mod:`.mapping`; read besides ``inputs``.
 
     Raises:
         InputError: if a file is damaged, unsafe or of no known kind; sets before it are kept.
@@ -75,7 +80,7 @@ def ingest(
     config = config or IngestConfig()
     root = create_store(store).root
     failpoints.reach("ingest.begin")
-    sets = find_sets(inputs, finders)
+    sets = find_sets(inputs, FINDERS) + ([find_mapped(mapping)] if mapping else [])
     added: list[Receipt] = []
     skipped: list[str] = []
     warnings: list[str] = []
@@ -152,10 +157,8 @@ def _remarks(receipt: Receipt, before: tuple[Receipt, ...], file_set: FileSet) -
             f"{file_set.label}: the store has this quarter already from {names}; both stay, and of equal cases the "
             "latest version counts"
         )
-    missing = [p for p in ("DEMO", "DRUG", "REAC") if receipt.source == "faers" and p not in file_set.files]
-    if missing and set(file_set.files) != {"DELETE"}:
+    quarterly = receipt.reader == FAERS_VERSION and set(file_set.files) != {"DELETE"}
+    missing = [p for p in ("DEMO", "DRUG", "REAC") if quarterly and p not in file_set.files]
+    if missing:
         out.append(f"{file_set.label}: the quarter has no {', '.join(missing)} file")
     return out
-
-
-__all__ = ["FINDERS", "IngestConfig", "IngestResult", "ingest", "members_of"]

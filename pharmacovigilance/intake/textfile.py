@@ -40,6 +40,8 @@ class Block:
     """Line breaks inside fields that were taken out."""
     broken: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     """start, end, reason code and number of each broken record."""
+    names: list[str]
+    """Names of the columns."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -48,6 +50,11 @@ class Block:
         """Values (int64) and states (uint8) of a column of digits."""
         values, state = kernels.read_integers(self.data, self.starts, self.ends, column)
         return values, state
+
+    def date_numbers(self, column: int, order: int) -> tuple[np.ndarray, np.ndarray]:
+        """Dates as yyyymmdd with zeros for parts not given (int64), and states (uint8); ``order`` 0 ymd, 1 mdy, 2 dmy."""
+        numbers, state = kernels.read_date_numbers(self.data, self.starts, self.ends, column, order)
+        return numbers, state
 
     def decimals(self, column: int) -> tuple[np.ndarray, np.ndarray]:
         """Values (float64) and states (uint8) of a column of numbers."""
@@ -73,7 +80,7 @@ class Block:
 
 
 def _decode(data: np.ndarray) -> str:
-    return data.tobytes().decode("utf-8", errors="replace").strip("\r\n")
+    return data.tobytes().decode("utf-8", errors="replace").strip("\r\n").replace("\x1f", "|")
 
 
 @dataclass(slots=True)
@@ -130,7 +137,7 @@ class DelimitedFile:
             if cut == 0:
                 self._left = data
                 continue
-            block, consumed = self._split(_to_utf8(data[:cut]), final=final)
+            block, consumed = self._split(to_utf8(data[:cut]), final=final)
             if consumed < 0:
                 self._left = data
                 if len(data) > MAX_RECORD:
@@ -157,6 +164,7 @@ class DelimitedFile:
             rows=row + np.int32(first),
             repaired=int(breaks.sum()),
             broken=(bad_start, bad_end, bad_reason, bad_row + np.int32(first)),
+            names=self.header.names,
         )
         return block, -1 if consumed == 0 and not final else int(consumed)
 
@@ -187,22 +195,30 @@ def _read_header(line: bytes, name: str, delimiter: str) -> Header:
             f"the header is delimited by {likely!r}", where=name, expected=f"{delimiter!r} between columns",
             remedy="ingest it with a mapping file that names its delimiter and columns",
         )  # fmt: skip
-    names = [re.sub(r"[^a-z0-9_]+", "_", part.strip().strip('"').lower()).strip("_") for part in text.split(delimiter)]
-    return Header(names, delimiter)
+    return Header([tidy_name(part) for part in text.split(delimiter)], delimiter)
 
 
-def _to_utf8(data: bytes) -> bytes:
+def tidy_name(name: str) -> str:
+    """Column name in lower case with underscores for everything but letters and digits.
+
+    >>> tidy_name(' "RA_Report #"')
+    'ra_report'
+    """
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def to_utf8(data: bytes) -> bytes:
     """UTF-8 of a stretch of whole lines: lines that are not UTF-8 are taken for Windows Latin-1."""
     if data.isascii():
         return data
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        return b"\n".join(_line_to_utf8(line) for line in data.split(b"\n"))
+        return b"\n".join(_lineto_utf8(line) for line in data.split(b"\n"))
     return data
 
 
-def _line_to_utf8(line: bytes) -> bytes:
+def _lineto_utf8(line: bytes) -> bytes:
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:

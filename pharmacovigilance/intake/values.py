@@ -11,6 +11,8 @@ MAX_AGE: Final = 120.0
 MIN_WEIGHT: Final = 0.2
 MAX_WEIGHT: Final = 650.0
 """Weights that are believed, in kilograms."""
+MAX_DURATION: Final = 120 * 365.25
+"""Longest therapy that is believed, in days."""
 FIRST_YEAR: Final = 1900
 """Earliest year of any date that is believed."""
 
