@@ -110,13 +110,13 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
     out = _atom_messages(state, plan, weights, multiply)
     atom_base = multiply(graphs.atom_rows, weights.w_out_atom) + weights.b_o
     add_rows_relu(out, atom_base, graphs.atom_codes[plan.atoms.representatives])
-    return molecule_sums(out, plan.atoms.ids, graphs.offsets)
+    return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), dtype=np.float32)
 
 
 def _atom_messages(state: np.ndarray, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
     last, atoms, into = plan.levels[-1], plan.atoms, plan.into
     if len(last) <= len(atoms):  # the product runs over whichever rows are fewer
         flow = multiply(state, weights.w_out_message)
-        return atom_sums(flow, last.ids, atoms.representatives, into.start, into.bonds)
+        return np.asarray(atom_sums(flow, last.ids, atoms.representatives, into.start, into.bonds), dtype=np.float32)
     sums = atom_sums(state, last.ids, atoms.representatives, into.start, into.bonds)
     return multiply(sums, weights.w_out_message)

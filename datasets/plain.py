@@ -1,0 +1,204 @@
+"""Molecules that the ChEMBL structure pipeline provably leaves unchanged, told from their graph codes alone.
+
+The pipeline (Bento et al. 2020, doi:10.1186/s13321-020-00456-1) spends milliseconds a molecule to find, for nearly all
+of a vendor's library, that there is nothing to do. Each of its steps acts on a feature that can be ruled out by counting:
+
+=======================  ==========================================================================================
+step                     ruled out by
+=======================  ==========================================================================================
+exclusion                only C, N, O, F, P, S, Cl, Br, I
+hydrogens, isotopes      no hydrogen atoms of their own, no isotope labels
+salts, solvents          one component
+charges                  no charged atom but the two of a nitro group, which the neutralizer leaves as neighbours
+normalization            ordinary valences; no sulfur with three neighbours (sulfoxides) or with two and a double bond;
+                         no carbon with OH and an acyclic double bond to nitrogen (imidic acids); at least two atoms
+tartrate                 not exactly four carbons and six oxygens
+=======================  ==========================================================================================
+
+What is not plain goes through the pipeline itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numba
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import BondType
+
+from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
+
+_C, _N, _O, _P, _S = 6, 7, 8, 15, 16
+_VALENCES: Final = np.zeros(128, np.int64)
+"""Ordinary valences by atomic number, as bits."""
+for _element, _bits in ((_C, 1 << 4), (_N, 1 << 3), (_O, 1 << 2), (_P, 1 << 5), (_S, 1 << 2 | 1 << 6)):
+    _VALENCES[_element] = _bits
+_VALENCES[[9, 17, 35, 53]] = 1 << 1
+_SINGLE, _DOUBLE, _TRIPLE, _AROMATIC_BOND = (
+    int(kind) for kind in (BondType.SINGLE, BondType.DOUBLE, BondType.TRIPLE, BondType.AROMATIC)
+)
+_LARGE_RING: Final = 8
+_TARTARIC_CARBONS, _TARTARIC_OXYGENS = 4, 6
+
+
+def unchanged_by_pipeline(molecules: CodedMolecules) -> np.ndarray:
+    """Whether each molecule is certain to pass the ChEMBL pipeline unchanged.
+
+    False means that it may change, not that it does.
+
+    Args:
+        molecules: Codes of n sanitized molecules without CX extensions.
+
+    Returns:
+        bool, shape (n,).
+    """
+    graph = molecules.graph
+    return np.asarray(
+        _plain(graph.atoms, graph.bonds, graph.ends, molecules.atom_offsets, molecules.bond_offsets), dtype=np.bool_
+    )
+
+
+def may_read_back_differently(mols: Sequence[Chem.Mol], molecules: CodedMolecules) -> np.ndarray:
+    """Whether the canonical SMILES of a molecule may read back as a slightly different one.
+
+    Seen where RDKit finds a ring aromatic only from some atom orders (double bonds in rings that are not aromatic,
+    aromatic rings bridged to a large ring) and where stereo is written. The others need no second round of reading and
+    writing.
+
+    Args:
+        mols: n molecules.
+        molecules: Their codes.
+
+    Returns:
+        bool, shape (n,).
+    """
+    large = np.array([any(len(ring) > _LARGE_RING for ring in mol.GetRingInfo().AtomRings()) for mol in mols], np.bool_)
+    graph = molecules.graph
+    ring_double = (graph.bonds[:, BondField.TYPE] == _DOUBLE) & (graph.bonds[:, BondField.FLAGS] & IN_RING > 0)
+    bonds = np.concatenate([[0], np.cumsum(ring_double | (graph.bonds[:, BondField.STEREO] > 0))])
+    atoms = np.concatenate([[0], np.cumsum(graph.atoms[:, AtomField.CHIRALITY] > 0)])
+    marks = np.diff(bonds[molecules.bond_offsets]) + np.diff(atoms[molecules.atom_offsets])
+    return np.asarray((marks > 0) | large, dtype=np.bool_)
+
+
+@numba.njit(cache=True)
+def _plain(
+    atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray, atom_offsets: np.ndarray, bond_offsets: np.ndarray
+) -> np.ndarray:
+    result = np.zeros(len(atom_offsets) - 1, np.bool_)
+    for k in range(len(result)):
+        a = atoms[atom_offsets[k] : atom_offsets[k + 1]]
+        b = bonds[bond_offsets[k] : bond_offsets[k + 1]]
+        e = ends[bond_offsets[k] : bond_offsets[k + 1]]
+        result[k] = len(a) > 1 and not _is_tartaric(a) and _is_connected(len(a), e) and _atoms_are_plain(a, b, e)
+    return result
+
+
+@numba.njit(cache=True)
+def _is_tartaric(atoms: np.ndarray) -> bool:
+    carbons = 0
+    oxygens = 0
+    for i in range(len(atoms)):
+        carbons += atoms[i, AtomField.ELEMENT] == _C
+        oxygens += atoms[i, AtomField.ELEMENT] == _O
+    return carbons == _TARTARIC_CARBONS and oxygens == _TARTARIC_OXYGENS
+
+
+@numba.njit(cache=True)
+def _is_connected(n: int, ends: np.ndarray) -> bool:
+    parent = np.arange(n)
+    parts = n
+    for i in range(len(ends)):
+        u, v = np.int64(ends[i, 0]), np.int64(ends[i, 1])
+        while parent[u] != u:
+            parent[u] = parent[parent[u]]
+            u = parent[u]
+        while parent[v] != v:
+            parent[v] = parent[parent[v]]
+            v = parent[v]
+        if u != v:
+            parent[u] = v
+            parts -= 1
+    return parts == 1
+
+
+_ORDER, _DOUBLES, _IMINE, _HYDROXYL, _NITRO = range(5)
+"""What an atom's neighbours say: sum of bond orders, double bonds, acyclic double bonds to nitrogen, OH groups, and 100
+for a double-bonded neutral plus 1 for a single-bonded negative terminal oxygen."""
+_NITRO_GROUP: Final = 101
+
+
+@numba.njit(cache=True)
+def _atoms_are_plain(atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray) -> bool:
+    facts = np.zeros((len(atoms), 5), np.int64)
+    for i in range(len(bonds)):
+        kind = bonds[i, BondField.TYPE]
+        if kind == _AROMATIC_BOND:
+            continue
+        if kind not in (_SINGLE, _DOUBLE, _TRIPLE):
+            return False
+        u, v = ends[i]
+        _add_neighbour(facts[u], bonds[i], atoms[v])
+        _add_neighbour(facts[v], bonds[i], atoms[u])
+    for i in range(len(atoms)):
+        if not _is_plain_atom(atoms[i], facts[i]):
+            return False
+    return _charges_are_paired(atoms, ends)
+
+
+@numba.njit(cache=True)
+def _add_neighbour(facts: np.ndarray, bond: np.ndarray, neighbour: np.ndarray) -> None:
+    kind = bond[BondField.TYPE]
+    facts[_ORDER] += 1 if kind == _SINGLE else (2 if kind == _DOUBLE else 3)
+    if kind == _DOUBLE:
+        facts[_DOUBLES] += 1
+        facts[_IMINE] += neighbour[AtomField.ELEMENT] == _N and not bond[BondField.FLAGS] & IN_RING
+    if neighbour[AtomField.ELEMENT] == _O:
+        facts[_HYDROXYL] += neighbour[AtomField.HYDROGENS] > 0
+        if neighbour[AtomField.DEGREE] == 1 and neighbour[AtomField.HYDROGENS] == 0:
+            facts[_NITRO] += 100 * (kind == _DOUBLE and neighbour[AtomField.CHARGE] == 0)
+            facts[_NITRO] += kind == _SINGLE and neighbour[AtomField.CHARGE] == -1
+
+
+@numba.njit(cache=True)
+def _is_plain_atom(atom: np.ndarray, facts: np.ndarray) -> bool:
+    if atom[AtomField.ISOTOPE] != 0 or (facts[_IMINE] and facts[_HYDROXYL]):
+        return False
+    if atom[AtomField.CHARGE] != 0:
+        return _belongs_to_nitro(atom, facts)
+    element = atom[AtomField.ELEMENT]
+    if atom[AtomField.FLAGS] & AROMATIC:
+        return bool(element in (_C, _N, _O, _S))
+    valence = facts[_ORDER] + atom[AtomField.HYDROGENS]
+    if not _VALENCES[element] >> valence & 1:
+        return False
+    if element == _P or (element == _S and valence == 6):
+        return bool(atom[AtomField.DEGREE] == 4)
+    return bool(element != _S or atom[AtomField.DEGREE] != 2 or facts[_DOUBLES] == 0)
+
+
+@numba.njit(cache=True)
+def _belongs_to_nitro(atom: np.ndarray, facts: np.ndarray) -> bool:
+    if atom[AtomField.CHARGE] == 1:
+        return bool(atom[AtomField.ELEMENT] == _N and facts[_ORDER] == 4 and facts[_NITRO] == _NITRO_GROUP)
+    terminal = atom[AtomField.DEGREE] == 1 and atom[AtomField.HYDROGENS] == 0 and facts[_ORDER] == 1
+    return bool(atom[AtomField.CHARGE] == -1 and atom[AtomField.ELEMENT] == _O and terminal)
+
+
+@numba.njit(cache=True)
+def _charges_are_paired(atoms: np.ndarray, ends: np.ndarray) -> bool:
+    """Whether each negative atom has a positive neighbour."""
+    negative = 0
+    paired = 0
+    for i in range(len(atoms)):
+        negative += atoms[i, AtomField.CHARGE] < 0
+    for i in range(len(ends)):
+        u, v = ends[i]
+        paired += atoms[u, AtomField.CHARGE] * atoms[v, AtomField.CHARGE] < 0
+    return negative == paired
+
+
+__all__ = ["may_read_back_differently", "unchanged_by_pipeline"]

@@ -1,0 +1,131 @@
+"""Outputs of whole graph networks through the engine: one plan for all members of an ensemble and all targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from torch import Tensor, nn
+
+from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.graphcodes import GraphCodes
+from cinchona.models.config import GraphNetConfig
+from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, encode, plan_messages
+from cinchona.models.engine.gemm import Gemm
+from cinchona.models.engine.graphs import FeatureRows, coded_graphs
+from cinchona.models.network import GraphNet
+
+MAX_STATES: Final = 120_000
+"""Directed bonds in one pass, whatever the batch: bounds memory to a few hundred megabytes at 300 units."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNetwork:
+    """A graph network as arrays for the engine."""
+
+    encoder: DirectedWeights
+    head: tuple[tuple[np.ndarray, np.ndarray], ...]
+    """Layers as (weight of shape (d_in, d_out), bias of shape (d_out,)), ReLU in between."""
+
+    @classmethod
+    def of(cls, network: GraphNet) -> EngineNetwork:
+        """Copy the weights of ``network``, transposed for row vectors."""
+        mp = network.encoder
+        w_i, w_o = _transposed(mp.W_i.weight), _transposed(mp.W_o.weight)
+        none = np.zeros(mp.d_out, np.float32)
+        encoder = DirectedWeights(
+            w_atom=np.ascontiguousarray(w_i[: mp.d_atom]),
+            w_bond=np.ascontiguousarray(w_i[mp.d_atom :]),
+            b_i=none,
+            w_h=_transposed(mp.W_h.weight),
+            b_h=none,
+            w_out_atom=np.ascontiguousarray(w_o[: mp.d_atom]),
+            w_out_message=np.ascontiguousarray(w_o[mp.d_atom :]),
+            b_o=_array(mp.W_o.bias),
+        )
+        layers = [layer for layer in network.head if isinstance(layer, nn.Linear)]
+        return cls(encoder, tuple((_transposed(layer.weight), _array(layer.bias)) for layer in layers))
+
+
+def engine_outputs(
+    networks: Sequence[EngineNetwork],
+    molecules: CodedMolecules,
+    *,
+    config: GraphNetConfig,
+    rows_of: FeatureRows,
+    multiply: Gemm,
+) -> np.ndarray:
+    """Raw outputs of every network for every molecule, float32, shape (len(networks), n, t).
+
+    Args:
+        networks: Members of an ensemble, of one shape.
+        molecules: Codes of n molecules.
+        config: The shape.
+        rows_of: Feature schema that the networks were trained on.
+        multiply: Matrix product to use.
+    """
+    n, t = len(molecules), len(networks[0].head[-1][1])
+    raw = np.empty((len(networks), n, t), np.float32)
+    for first, last in _passes(molecules):
+        graphs = coded_graphs(part_of(molecules, first, last), rows_of)
+        plan = plan_messages(graphs, config.depth)
+        scale = _readout_scale(config, graphs)
+        for k, network in enumerate(networks):
+            vectors = encode(graphs, plan, network.encoder, multiply) * scale
+            raw[k, first:last] = _feed_forward(vectors, network.head, multiply)
+    return raw
+
+
+def part_of(molecules: CodedMolecules, first: int, last: int) -> CodedMolecules:
+    """Molecules ``first`` to ``last`` without a copy of their codes."""
+    atom_offsets = molecules.atom_offsets[first : last + 1]
+    bond_offsets = molecules.bond_offsets[first : last + 1]
+    atoms = slice(atom_offsets[0], atom_offsets[-1])
+    bonds = slice(bond_offsets[0], bond_offsets[-1])
+    graph = molecules.graph
+    return CodedMolecules(
+        GraphCodes(graph.atoms[atoms], graph.bonds[bonds], graph.ends[bonds]),
+        atom_offsets - atom_offsets[0],
+        bond_offsets - bond_offsets[0],
+    )
+
+
+def _passes(molecules: CodedMolecules) -> list[tuple[int, int]]:
+    """Cut n molecules into runs of at most MAX_STATES directed bonds; a larger molecule is a run of its own."""
+    bonds = 2 * molecules.bond_offsets.astype(np.int64)
+    cuts = [0]
+    while cuts[-1] < len(molecules):
+        reach = int(np.searchsorted(bonds, bonds[cuts[-1]] + MAX_STATES, side="right")) - 1
+        cuts.append(min(max(reach, cuts[-1] + 1), len(molecules)))
+    return list(pairwise(cuts))
+
+
+def _readout_scale(config: GraphNetConfig, graphs: CodedGraphs) -> np.ndarray:
+    """Factor from the sum of atom states to the readout, float32, shape (n, 1)."""
+    n = len(graphs.offsets) - 1
+    if config.readout == "mean":
+        sizes = np.maximum(np.diff(graphs.offsets), 1)
+        return (1.0 / sizes).astype(np.float32)[:, None]
+    return np.full((n, 1), 1.0 / config.norm if config.readout == "norm" else 1.0, np.float32)
+
+
+def _feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarray]], multiply: Gemm) -> np.ndarray:
+    for weight, bias in head[:-1]:
+        vectors = np.maximum(multiply(vectors, weight) + bias, np.float32(0.0))
+    weight, bias = head[-1]
+    outputs: np.ndarray = multiply(vectors, weight) + bias
+    return outputs  # noqa: RET504 - the annotation narrows what numpy returns
+
+
+def _transposed(weight: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(weight.detach().numpy().T)
+
+
+def _array(bias: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(bias.detach().numpy())
+
+
+__all__ = ["MAX_STATES", "EngineNetwork", "engine_outputs", "part_of"]
