@@ -16,7 +16,14 @@ from typing import Final
 import typer
 
 from cinchona.errors import (
-    CinchonaError, ExitCode, InputError, MissingDependencyError, NotBuiltError, RetryableError, RunInterrupted, UsageError,
+    CinchonaError,
+    ExitCode,
+    InputError,
+    MissingDependencyError,
+    NotBuiltError,
+    RetryableError,
+    RunInterrupted,
+    UsageError,
 )  # fmt: skip
 
 EXTRA_OF: Final = {
@@ -57,21 +64,22 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 def translate(error: BaseException, arguments: Sequence[str] = ()) -> CinchonaError | None:
     """The error of ours that ``error`` means to a user, or None if it means a defect."""
+    found: CinchonaError | None = None
     if isinstance(error, CinchonaError):
-        return error
-    if isinstance(error, _CLICK_ERROR):
-        return _usage(error)
-    if isinstance(error, KeyboardInterrupt | EOFError | typer.Abort):
-        return RunInterrupted("interrupted")
-    if isinstance(error, ModuleNotFoundError):
-        return _missing_module(error, arguments)
-    if isinstance(error, OSError):
-        return _os_error(error)
-    if isinstance(error, MemoryError):
-        return RetryableError(
+        found = error
+    elif isinstance(error, _CLICK_ERROR):
+        found = _usage(error)
+    elif isinstance(error, KeyboardInterrupt | EOFError | typer.Abort):
+        found = RunInterrupted("interrupted")
+    elif isinstance(error, ModuleNotFoundError):
+        found = _missing_module(error, arguments)
+    elif isinstance(error, OSError):
+        found = _os_error(error)
+    elif isinstance(error, MemoryError):
+        found = RetryableError(
             "out of memory", remedy="lower screen.partition_rows or executor.workers, then run it again"
         )
-    return None
+    return found
 
 
 def _usage(error: BaseException) -> UsageError:

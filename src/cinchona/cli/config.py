@@ -26,6 +26,7 @@ def show(common: Common) -> None:
 @command(app)
 def schema(common: Common) -> None:
     """Show the JSON schema of the settings file, for editors."""
+    del common
     from cinchona.cli.output import emit
     from cinchona.pipelines.config import Settings
     from cinchona.settings import settings_schema

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from cinchona.cli.common import Common
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401, C901, PLR0911 - one line for each kind of value
+def plain(value: Any) -> Any:  # noqa: ANN401, C901, PLR0911, PLR0912 - one branch for each kind of value
     """Plain JSON data of any result: records become mappings, NaN and infinities null, paths and dates text."""
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return plain(value.value)
@@ -124,7 +124,7 @@ def _flat(data: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace(".", ": ")
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any plain value
@@ -138,6 +138,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any plain value
         return f"{value:,}"
     if isinstance(value, Path | str):
         return str(value)
-    return (
-        ", ".join(_text(item) for item in value) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
-    )
+    if isinstance(value, list):
+        sentences = any(isinstance(item, str) and "," in item for item in value)
+        return ("; " if sentences else ", ").join(_text(item) for item in value)
+    return json.dumps(value, ensure_ascii=False)

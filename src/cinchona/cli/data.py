@@ -1,0 +1,60 @@
+"""``cinchona data``: known data sets, and checks of the user's own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cinchona.cli.common import Common, Out, Seeded, command, new_app
+from cinchona.errors import NotBuiltError
+
+app = new_app("Known data sets, and checks of your own.", group=True)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="Library or assay table; catalogue:NAME, a glob, or -.")]
+
+
+@command(app, "list")
+def list_catalogue(common: Common) -> None:
+    """List the data sets that need no download; use them as catalogue:NAME wherever a file is wanted."""
+    from cinchona.cli.output import show
+    from cinchona.datasets.catalogue import CATALOGUE
+
+    names = ("name", "kind", "rows", "title", "source", "licence")
+    rows = [{name: getattr(entry, name) for name in names} for entry in CATALOGUE.values()]
+    if common.as_json:
+        rows = [{**row, "columns": dict(CATALOGUE[row["name"]].columns)} for row in rows]
+    show(common, rows)
+
+
+@command(app)
+def check(
+    common: Common,
+    file: File,
+    *,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", metavar="COL", help="Measured column of an assay table; repeatable.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option("--rows", metavar="N", min=1, help="Look at about the first N rows of a library only.")
+    ] = None,
+) -> None:
+    """Read a library, or with --target an assay table, and report columns, counts and rejects by reason.
+
+    Bad rows are what the check is for: they are reported and the exit code stays 0. A file that cannot be read as a
+    whole is an error.
+    """
+    from cinchona.cli.data_check import check_assay, check_library
+    from cinchona.cli.output import show
+
+    settings = common.settings()
+    show(common, check_assay(file, target, settings) if target else check_library(file, rows, settings))
+
+
+@command(app)
+def prepare(common: Seeded, file: File, *, out: Out) -> None:
+    """Standardize a library once and keep it ready for screening. Not built yet."""
+    del common, file, out
+    raise NotBuiltError(
+        "`cinchona data prepare` is planned and not built yet", remedy="screen the library as it is: cinchona screen"
+    )

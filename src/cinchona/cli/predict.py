@@ -1,0 +1,25 @@
+"""``cinchona predict``: predict a few compounds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cinchona.cli.common import Model, OptionalOut, Seeded, command, new_app
+
+app = new_app("Predict a few compounds.")
+
+Library = Annotated[
+    list[str], typer.Argument(metavar="LIBRARY...", help="Files, globs, catalogue:NAME, or - for standard input.")
+]
+
+
+@command(app)
+def predict(common: Seeded, library: Library, *, model: Model, out: OptionalOut = None) -> None:
+    """Predict a few compounds: every input row with its predictions or the reason why it has none."""
+    from cinchona.cli.output import show
+    from cinchona.pipelines.predict import predict as run_predict
+
+    settings = common.settings()
+    show(common, run_predict(library, model=model, out=out, settings=settings, seed=common.seed))

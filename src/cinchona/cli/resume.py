@@ -1,0 +1,51 @@
+"""``cinchona resume``: go on with a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cinchona.cli.common import Common, command, new_app
+
+if TYPE_CHECKING:
+    from cinchona.pipelines.config import TrackingConfig
+
+app = new_app("Go on with an interrupted screen.")
+
+
+@command(app)
+def resume(
+    common: Common,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the screen.")],
+    *,
+    model: Annotated[str | None, typer.Option("--model", metavar="M", help="Where the model is now, if moved.")] = None,
+) -> None:
+    """Go on with an interrupted screen.
+
+    Library, model and settings are those of the plan in the folder. Of the options, only the sections executor and
+    tracking count.
+    """
+    from cinchona.cli.results import show_screen
+    from cinchona.cli.tracking import open_tracker
+    from cinchona.pipelines.screen import resume as run_resume
+
+    chosen = common.settings() if common.config or common.overrides else None
+    tracker = open_tracker(chosen.tracking if chosen else planned_tracking(folder))
+    executor = chosen.executor if chosen else None
+    show_screen(common, run_resume(folder, model=model, executor=executor, tracker=tracker))
+
+
+def planned_tracking(folder: Path) -> TrackingConfig:
+    """Where the screen in ``folder`` was recorded before; an address with a masked login is looked up anew."""
+    from cinchona.manifest import MASK
+    from cinchona.pipelines.config import Settings, TrackingConfig
+    from cinchona.screening.folder import RunFolder
+    from cinchona.screening.plan import load_plan
+    from cinchona.settings import load_settings
+
+    planned = load_plan(RunFolder(folder.absolute())).notes.get("settings", {}).get("tracking", {})
+    if MASK in str(planned):
+        return load_settings(Settings).tracking
+    return TrackingConfig.model_validate(planned)

@@ -1,0 +1,31 @@
+"""``cinchona screen``: score a library and keep the best."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cinchona.cli.common import Model, Out, Seeded, command, new_app
+
+app = new_app("Score a compound library and keep the best.")
+
+Library = Annotated[
+    list[str], typer.Argument(metavar="LIBRARY...", help="Files, globs, catalogue:NAME, or - for standard input.")
+]
+
+
+@command(app)
+def screen(common: Seeded, library: Library, *, model: Model, out: Out) -> None:
+    """Score a compound library and keep the best.
+
+    Every input row ends as a score or as a reject with a reason. The same command again goes on where an interrupted
+    one stopped.
+    """
+    from cinchona.cli.results import show_screen
+    from cinchona.cli.tracking import open_tracker
+    from cinchona.pipelines.screen import screen as run_screen
+
+    settings = common.settings()
+    tracker = open_tracker(settings.tracking)
+    show_screen(common, run_screen(library, model=model, out=out, settings=settings, seed=common.seed, tracker=tracker))

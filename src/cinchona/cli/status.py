@@ -1,0 +1,23 @@
+"""``cinchona status``: how far a screen has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cinchona.cli.common import Common, command, new_app
+
+app = new_app("Say how far a screen has come.")
+
+
+@command(app)
+def status(
+    common: Common, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the screen.")]
+) -> None:
+    """Say how far a screen has come: while it runs, after it died, and from another machine."""
+    from cinchona.cli.output import show
+    from cinchona.pipelines.screen import status as run_status
+
+    show(common, run_status(folder))
