@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 from cinchona.errors import ConfigError
-from cinchona.manifest import mask_secrets
+from cinchona.masking import mask_secrets
 
 LogFormat = Literal["human", "json"]
 """``human``: one line for people; ``json``: one object a line."""

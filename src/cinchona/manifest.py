@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,24 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cinchona.digests import digest_file
 from cinchona.files import write_text
+from cinchona.masking import MASK as MASK  # noqa: PLC0414 - offered here too
+from cinchona.masking import mask_secrets as mask_secrets  # noqa: PLC0414 - offered here too
 
 REPORTED_PACKAGES: Final = (
     "cinchona", "numpy", "pyarrow", "pydantic", "rdkit", "torch", "torch-geometric", "scikit-learn", "dask",
     "mlflow", "duckdb", "polars", "scipy", "numba", "chembl-structure-pipeline",
 )  # fmt: skip
 """Packages whose version may change a figure; those that are not installed are left out."""
-
-_SECRET_KEY: Final = re.compile(
-    r"\bpass$|password|passwd|passphrase|secret|token(?!i)|api[_-]?key|credential|private[_-]?key|access[_-]?key|auth(?!or(?!i))",
-    re.I,
-)
-_URL_LOGIN: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]+@", re.I)
-_SAID_SECRET: Final = re.compile(
-    r"(?P<key>\b[\w.-]*(?:password|passwd|secret|token|api[_-]?key)\b[\"']?\s*[=:]\s*|\bbearer\s+)(?P<value>[^\s,;&]+)",
-    re.I,
-)
-_URL_SECRET: Final = re.compile(r"(?P<key>[?&][^=&\s]*(?:token|secret|key|password|sig)[^=&\s]*=)[^&\s]+", re.I)
-MASK: Final = "***"
 
 
 class InputFile(BaseModel):
@@ -119,23 +108,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
-
-
-def mask_secrets(value: Any) -> Any:  # noqa: ANN401 - walks plain JSON-like data of any shape
-    """Return a copy of plain data with passwords, tokens and logins in URLs replaced by ``***``.
-
-    >>> mask_secrets({"tracking": {"uri": "https://me:pw@host/x", "token": "abc"}})
-    {'tracking': {'uri': 'https://***@host/x', 'token': '***'}}
-    """
-    if isinstance(value, Mapping):
-        return {k: MASK if _is_secret(k, v) else mask_secrets(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [mask_secrets(v) for v in value]
-    if isinstance(value, str):
-        without_urls = _URL_SECRET.sub(rf"\g<key>{MASK}", _URL_LOGIN.sub(rf"\g<scheme>{MASK}@", value))
-        return _SAID_SECRET.sub(rf"\g<key>{MASK}", without_urls)
-    return value
-
-
-def _is_secret(key: object, value: object) -> bool:
-    return isinstance(key, str) and value is not None and bool(_SECRET_KEY.search(key))

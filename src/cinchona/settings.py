@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cinchona import yamltext
 from cinchona.errors import ConfigError
-from cinchona.manifest import mask_secrets
+from cinchona.masking import mask_secrets
 from cinchona.settings_errors import explain, nearest
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from cinchona.errors import ConfigError
-from cinchona.manifest import mask_secrets
+from cinchona.masking import mask_secrets
 
 _SHOWN: Final = 5
 _REMEDY: Final = "`cinchona config show` lists all settings with their values"

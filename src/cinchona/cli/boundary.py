@@ -24,7 +24,8 @@ from cinchona.errors import (
     RetryableError,
     RunInterrupted,
     UsageError,
-)  # fmt: skip
+)
+from cinchona.masking import mask_secrets
 
 EXTRA_OF: Final = {
     "captum": "explain", "datamol": "catalogue", "duckdb": "pv", "FPSim2": "search", "lifelines": "pv",
@@ -116,7 +117,7 @@ def _os_error(error: OSError) -> CinchonaError | None:
 
 def _write_crash(error: BaseException, arguments: Sequence[str]) -> str:
     """Keep the traceback in the temporary folder; no secret of the command line goes with it."""
-    from cinchona.manifest import mask_secrets, package_versions
+    from cinchona.manifest import package_versions
 
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     lines = [
@@ -134,8 +135,6 @@ def _write_crash(error: BaseException, arguments: Sequence[str]) -> str:
 
 
 def _masked(argument: str) -> str:
-    from cinchona.manifest import mask_secrets
-
     key, equals, value = argument.partition("=")
     last = key.rpartition(".")[2]
     return f"{key}={mask_secrets({last: value})[last]}" if equals else argument
@@ -158,15 +157,11 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _as_text(error: CinchonaError) -> str:
-    from cinchona.manifest import mask_secrets
-
     word = "stopped" if error.exit_code == ExitCode.INTERRUPTED else "error"
     return f"{word}: {mask_secrets(str(error))}"
 
 
 def _as_json(error: CinchonaError) -> str:
-    from cinchona.manifest import mask_secrets
-
     parts = {"what": error.what, "where": error.where, "expected": error.expected, "remedy": error.remedy}
     entry = {"level": "error", "error": type(error).__name__, "exit_code": int(error.exit_code), **parts}
     return json.dumps(mask_secrets(entry), ensure_ascii=False)

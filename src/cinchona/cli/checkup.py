@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 import cinchona
 from cinchona.errors import CinchonaError
-from cinchona.manifest import host_facts, mask_secrets, package_versions
+from cinchona.manifest import host_facts, package_versions
+from cinchona.masking import mask_secrets
 
 State = Literal["ok", "remark", "fault"]
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -13,7 +13,7 @@ app = new_app("Show the settings and their schema.", group=True)
 def show(common: Common) -> None:
     """Show all settings as YAML (or JSON) with what the file, the environment and --set say; secrets are masked."""
     from cinchona.cli.output import emit
-    from cinchona.manifest import mask_secrets
+    from cinchona.masking import mask_secrets
     from cinchona.settings import to_yaml
 
     settings = common.settings()

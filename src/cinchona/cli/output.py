@@ -127,7 +127,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ").replace(".", ": ")
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - any plain value
+def _text(value: Any) -> str:  # noqa: ANN401, PLR0911 - a line for each kind of plain value
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -39,7 +39,7 @@ def resume(
 
 def planned_tracking(folder: Path) -> TrackingConfig:
     """Where the screen in ``folder`` was recorded before; an address with a masked login is looked up anew."""
-    from cinchona.manifest import MASK
+    from cinchona.masking import MASK
     from cinchona.pipelines.config import Settings, TrackingConfig
     from cinchona.screening.folder import RunFolder
     from cinchona.screening.plan import load_plan
