@@ -1,0 +1,75 @@
+"""Settings of the models room: the shape of a network and how it is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cinchona.settings import Config
+
+ReadoutName = Literal["mean", "sum", "norm"]
+"""How atom states become one vector a molecule."""
+
+LossName = Literal["mse", "mae", "huber"]
+"""Loss of regression targets; classification targets always take the cross-entropy."""
+
+ScheduleName = Literal["one-cycle", "noam", "constant"]
+"""How the learning rate runs over the epochs."""
+
+
+class GraphNetConfig(Config):
+    """Shape of a directed message-passing network."""
+
+    hidden: int = Field(300, ge=1, le=4096)
+    """Width of the bond and atom states."""
+    depth: int = Field(3, ge=1, le=12)
+    """Message-passing steps T; an atom sees bonds up to T away."""
+    readout: ReadoutName = "norm"
+    """How atom states become one vector a molecule."""
+    norm: float = Field(30.0, gt=0)
+    """Constant that the ``norm`` readout divides the sum by; about the atoms of a molecule."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the units that are dropped in training, in encoder and head."""
+    head_hidden: int = Field(300, ge=1, le=4096)
+    """Width of the hidden layers of the head."""
+    head_layers: int = Field(1, ge=0, le=6)
+    """Hidden layers of the head; 0 is a linear head."""
+
+
+class TrainingConfig(Config):
+    """How networks are trained."""
+
+    ensemble_size: int = Field(4, ge=1, le=100)
+    """Networks that differ in their first weights and the order of the compounds; the prediction is their mean."""
+    epochs: int = Field(40, ge=1, le=10_000)
+    """Passes over the training part; the learning-rate schedule is laid out over all of them."""
+    batch_size: int = Field(50, ge=1, le=100_000)
+    """Compounds in one optimization step."""
+    learning_rate: float = Field(2e-3, gt=0, le=1)
+    """Highest learning rate (AdamW)."""
+    schedule: ScheduleName = "one-cycle"
+    """``one-cycle``: linear rise, then half a cosine down; ``noam``: linear rise, then exponential decay."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps in which the rate rises."""
+    final_rate: float = Field(0.01, gt=0, le=1)
+    """Last learning rate as a share of the highest."""
+    weight_decay: float = Field(0.0, ge=0, le=10)
+    """Decay of the weights (decoupled, AdamW)."""
+    gradient_clip: float = Field(5.0, gt=0)
+    """Largest norm of the gradient; longer ones are scaled down to it."""
+    loss: LossName = "mse"
+    """Loss of regression targets, in units of the target's standard deviation."""
+    patience: int = Field(15, ge=1)
+    """Epochs without a better validation loss after which training stops."""
+    workers: int | None = Field(None, ge=1, le=256)
+    """Networks trained at the same time, each on one core; None takes the cores at hand. Does not change results."""
+    max_seconds: float | None = Field(None, gt=0)
+    """Stop each network at the end of the epoch in which this much time has passed; makes results depend on speed."""
+    lower_is_better: tuple[str, ...] = ()
+    """Targets of which a low value is good, for example a toxicity; hits are ranked accordingly."""
+    forest_trees: int = Field(300, ge=1, le=5000)
+    """Trees of the random forest that is fitted beside the networks."""
+
+
+__all__ = ["GraphNetConfig", "LossName", "ReadoutName", "ScheduleName", "TrainingConfig"]

@@ -1,0 +1,151 @@
+"""An ensemble of graph networks as a scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGraph, featurize_batch
+from cinchona.errors import ModelFileError
+from cinchona.models.batching import GraphSet, chunks
+from cinchona.models.config import GraphNetConfig
+from cinchona.models.network import GraphNet, build_network
+from cinchona.models.scaling import TargetScaling
+from cinchona.models.scorers import ArrayScorer, Predictions
+from cinchona.models.threads import one_torch_thread
+from cinchona.records import CompoundBatch, Endpoint, Reject
+
+_CHUNK_BONDS: Final = 40_000
+
+
+class GraphEnsemble(ArrayScorer):
+    """Networks of one shape that were trained from different first weights; their mean predicts, their spread warns.
+
+    The value of an endpoint is the mean over the members in natural units (of probabilities, for classification), the
+    uncertainty their population standard deviation: 0 for a single network, and a lower bound of the true error.
+
+    Args:
+        members: Networks, at least one.
+        network: Their shape.
+        endpoints: What the outputs are.
+        scaling: From network outputs to natural units.
+    """
+
+    kind: ClassVar[str] = "graph-ensemble"
+
+    def __init__(
+        self,
+        members: Sequence[GraphNet],
+        *,
+        network: GraphNetConfig,
+        endpoints: Sequence[Endpoint],
+        scaling: TargetScaling,
+    ) -> None:
+        super().__init__(endpoints)
+        self.members = tuple(member.eval().requires_grad_(requires_grad=False) for member in members)
+        self.network = network
+        self.scaling = scaling
+
+    @property
+    def name(self) -> str:
+        """Short name for reports."""
+        return f"D-MPNN x {len(self.members)}"
+
+    def predict(self, batch: CompoundBatch) -> Predictions:
+        """Featurize and predict the molecules of ``batch``."""
+        found = featurize_batch(batch.smiles)
+        rejects = tuple(
+            graph.of_row(int(row))
+            for row, graph in zip(batch.row_ids, found, strict=True)
+            if not isinstance(graph, MolGraph)
+        )
+        kept = np.array([isinstance(graph, MolGraph) for graph in found], dtype=bool)
+        return self.predict_graphs([g for g in found if isinstance(g, MolGraph)], kept=kept, rejects=rejects)
+
+    def predict_graphs(
+        self, graphs: Sequence[MolGraph], *, kept: np.ndarray | None = None, rejects: tuple[Reject, ...] = ()
+    ) -> Predictions:
+        """Predict featurized molecules.
+
+        Args:
+            graphs: n molecules.
+            kept: Which rows of a batch they are, bool; all by default.
+            rejects: The other rows.
+        """
+        members = self.scaling.to_natural(self.raw_outputs(graphs))
+        everything = np.ones(len(graphs), dtype=bool) if kept is None else kept
+        return Predictions(everything, members.mean(axis=0), members.std(axis=0), rejects)
+
+    def raw_outputs(self, graphs: Sequence[MolGraph]) -> np.ndarray:
+        """Outputs of each member before they are turned into natural units, float32, shape (members, n, t)."""
+        raw = np.empty((len(self.members), len(graphs), len(self.endpoints)), dtype=np.float32)
+        with one_torch_thread(), torch.inference_mode():
+            for part in chunks([g.edges.shape[1] for g in graphs], _CHUNK_BONDS):
+                batch = GraphSet.of(graphs[part], depth=self.network.depth).batch(np.arange(part.stop - part.start))
+                for position, member in enumerate(self.members):
+                    raw[position, part] = member(batch).numpy()
+        return raw
+
+    def spec(self) -> dict[str, Any]:
+        """Architecture as plain data; :meth:`restore` reads it."""
+        return {
+            "network": self.network.model_dump(mode="json"),
+            "members": len(self.members),
+            "feature_schema": FEATURE_SCHEMA,
+            "d_atom": ATOM_DIM,
+            "d_bond": BOND_DIM,
+            "mean": self.scaling.mean.tolist(),
+            "scale": self.scaling.scale.tolist(),
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights by name, ``members.<i>.<parameter>``."""
+        return {
+            f"members.{position}.{name}": tensor.numpy()
+            for position, member in enumerate(self.members)
+            for name, tensor in member.state_dict().items()
+        }
+
+    @classmethod
+    def restore(
+        cls, spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray], endpoints: Sequence[Endpoint]
+    ) -> GraphEnsemble:
+        """Rebuild the ensemble.
+
+        Raises:
+            ModelFileError: if the feature schema is not the installed one, or weights are missing or misshapen.
+        """
+        if spec["feature_schema"] != FEATURE_SCHEMA:
+            raise ModelFileError(
+                f"the model was trained on features {spec['feature_schema']!r}",
+                expected=f"{FEATURE_SCHEMA!r}, the features of this version of Cinchona",
+                remedy="install the version of Cinchona that saved the model, or train it again",
+            )
+        config = GraphNetConfig.model_validate(spec["network"])
+        members = [_member(config, arrays, position, len(endpoints)) for position in range(int(spec["members"]))]
+        is_class = np.array([e.kind == "classification" for e in endpoints], dtype=bool)
+        scaling = TargetScaling(np.array(spec["mean"], np.float64), np.array(spec["scale"], np.float64), is_class)
+        return cls(members, network=config, endpoints=endpoints, scaling=scaling)
+
+
+def _member(config: GraphNetConfig, arrays: Mapping[str, np.ndarray], position: int, n_targets: int) -> GraphNet:
+    prefix = f"members.{position}."
+    network = build_network(config, d_atom=ATOM_DIM, d_bond=BOND_DIM, n_targets=n_targets)
+    weights: dict[str, Tensor] = {
+        name.removeprefix(prefix): torch.from_numpy(np.array(array))
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"the weights of network {position} do not fit its architecture: {error}",
+            expected="one array of the right shape for each parameter",
+            remedy="copy the model folder again from where it was trained",
+        ) from error
+    return network

@@ -1,0 +1,282 @@
+"""Model folders: how a model is saved, and how it is opened without trusting it.
+
+::
+
+    model/  config.json          kind, architecture, endpoints, versions, digest of every other file
+            weights.safetensors  all arrays
+            trust.json           metrics beside the baselines', data, split, leakage; later calibration and domain
+            golden.json          a few SMILES with their predictions, recomputed on loading
+
+A folder holds data only. Nothing in it is executed, and whatever is not expected is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from cinchona.digests import digest_bytes
+from cinchona.errors import ConfigError, ModelFileError
+from cinchona.files import disk_errors, fsync_folder, write_bytes, write_json
+from cinchona.manifest import package_versions
+from cinchona.models.folder_checks import COMPANIONS, DIGESTED, check_safetensors, read_entries
+from cinchona.models.scorers import ArrayScorer, pack_arrays
+from cinchona.records import CompoundBatch, Direction, Endpoint
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION: Final = "cinchona-model-1"
+"""Version of the layout; a loader that does not know it refuses the folder."""
+
+GOLDEN_TOLERANCE: Final = 1e-5
+"""Largest difference of a golden prediction, relative to values above 1."""
+
+GOLDEN_SMILES: Final = (
+    "CCO", "c1ccccc1", "CC(=O)Oc1ccccc1C(=O)O", "CN1CCC[C@H]1c1cccnc1", "O=S(=O)(Nc1nccs1)c1ccc(Oc2ccccc2)c(C#N)c1",
+    "C[N+](C)(C)CCO", "FC(F)(F)c1ccc(Cl)cc1", "OB(O)c1ccccc1", "C/C=C/C(=O)N", "CC12CCC3C(CCC4=CC(=O)CCC34C)C1CCC2O",
+)  # fmt: skip
+"""Molecules that exercise most features, used unless others are given."""
+
+_REMEDY: Final = "copy the model folder again from where it was trained, or train the model again"
+
+
+def save_model(
+    model: ArrayScorer,
+    folder: Path,
+    *,
+    trust: Mapping[str, Any] | None = None,
+    golden_smiles: Sequence[str] = GOLDEN_SMILES,
+) -> None:
+    """Write ``model`` into a new ``folder``: either the whole folder appears, or nothing.
+
+    Args:
+        model: Any scorer of this room.
+        folder: Must not exist, or be empty.
+        trust: What the model can be trusted with, JSON data; see :mod:`cinchona.models.trust`.
+        golden_smiles: Molecules whose predictions are stored and checked on loading.
+
+    Raises:
+        ConfigError: if the folder is not empty.
+        RetryableError: if the disk is full or failing.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(
+            "the place of the model is taken", where=str(folder), expected="a new or empty folder",
+            remedy="choose another folder, or remove this one",
+        )  # fmt: skip
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            write_contents(model, draft, trust=trust or {}, golden_smiles=golden_smiles)
+            draft.chmod(0o755)
+            draft.replace(folder)
+            fsync_folder(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_contents(model: ArrayScorer, folder: Path, *, trust: Mapping[str, Any], golden_smiles: Sequence[str]) -> None:
+    """Write the four files of ``model`` into an existing ``folder``, the configuration last."""
+    write_bytes(folder / "weights.safetensors", pack_arrays(model.arrays()))
+    write_json(folder / "trust.json", dict(trust))
+    write_json(folder / "golden.json", _golden(model, golden_smiles))
+    contents = {name: (folder / name).read_bytes() for name in DIGESTED}
+    write_json(folder / "config.json", {
+        "schema_version": SCHEMA_VERSION,
+        "kind": model.kind,
+        "fingerprint": model.fingerprint,
+        "endpoints": [
+            {"name": e.name, "unit": e.unit, "direction": str(e.direction), "kind": e.kind} for e in model.endpoints
+        ],
+        "spec": model.spec(),
+        "versions": package_versions(),
+        "files": {name: {"bytes": len(data), "sha256": digest_bytes(data)} for name, data in contents.items()},
+    })  # fmt: skip
+
+
+def open_scorer(folder: Path | str) -> ArrayScorer:
+    """Open a model folder after checking all of it.
+
+    Every file is read once and what is used is what was checked: names, sizes, digests, that nothing is a link or a
+    pickle, the layout's version, the shapes of all arrays, and that the golden molecules get their stored predictions,
+    together and one by one.
+
+    Raises:
+        ModelFileError: if the folder is missing, damaged, altered, incomplete or of an unknown version, or if the
+            predictions differ from those that were stored.
+        UnsafeFileError: if it holds a pickle, a link, or a path that leaves it.
+    """
+    folder = Path(folder)
+    entries = read_entries(folder)
+    config = _read_config(entries, folder)
+    _check_digests(entries, config, folder)
+    scorer = _restore(config, entries["weights.safetensors"], folder)
+    if scorer.fingerprint != config.get("fingerprint"):
+        raise _damaged("the content does not have the fingerprint that config.json states", folder)
+    _check_golden(scorer, _json(entries["golden.json"], "golden.json", folder), config, folder)
+    return scorer
+
+
+def read_trust(folder: Path | str) -> dict[str, Any]:
+    """The content of ``trust.json``, checked against its digest.
+
+    Raises:
+        ModelFileError: if the folder is damaged.
+        UnsafeFileError: if it holds something that could do harm.
+    """
+    folder = Path(folder)
+    entries = read_entries(folder)
+    _check_digests(entries, _read_config(entries, folder), folder)
+    return _json(entries["trust.json"], "trust.json", folder)
+
+
+def model_fingerprint(folder: Path | str) -> str:
+    """Fingerprint of the model in ``folder``, hex; files are checked against their digests, nothing is computed.
+
+    Raises:
+        ModelFileError: if the folder is damaged.
+        UnsafeFileError: if it holds something that could do harm.
+    """
+    folder = Path(folder)
+    entries = read_entries(folder)
+    config = _read_config(entries, folder)
+    _check_digests(entries, config, folder)
+    return str(config.get("fingerprint", ""))
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether ``folder`` looks like one of ours, judged by its ``config.json`` alone."""
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and str(content.get("schema_version", "")).startswith("cinchona-model-")
+
+
+def _golden(model: ArrayScorer, smiles: Sequence[str]) -> dict[str, Any]:
+    scores = model.score(CompoundBatch.of(list(smiles)))
+    kept = [smiles[row] for row in scores.row_ids]
+    return {"tolerance": GOLDEN_TOLERANCE, "smiles": kept, "value": scores.value.astype(np.float64).tolist()}
+
+
+def _read_config(entries: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
+    if "config.json" not in entries:
+        raise _damaged("config.json is missing", folder)
+    config = _json(entries["config.json"], "config.json", folder)
+    version = config.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ModelFileError(
+            f"the layout of the model folder has version {version!r}",
+            where=str(folder / "config.json"),
+            expected=f"{SCHEMA_VERSION!r}",
+            remedy="install the version of Cinchona that saved the model, or train it again",
+        )
+    return config
+
+
+def _json(data: bytes, name: str, folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"{name} is no JSON: {error}", folder) from error
+    if not isinstance(content, dict):
+        raise _damaged(f"{name} holds {type(content).__name__}, not an object", folder)
+    return content
+
+
+def _check_digests(entries: Mapping[str, bytes], config: Mapping[str, Any], folder: Path) -> None:
+    listed = config.get("files")
+    if not isinstance(listed, dict) or set(listed) != set(DIGESTED):
+        raise _damaged(f"config.json does not list exactly the files {', '.join(DIGESTED)}", folder)
+    for name in DIGESTED:
+        if name not in entries:
+            raise _damaged(f"{name} is missing", folder)
+        stated = listed[name].get("sha256") if isinstance(listed[name], dict) else None
+        if digest_bytes(entries[name]) != stated:
+            raise _damaged(f"{name} is not the file that was saved: its digest differs", folder)
+
+
+def _restore(config: Mapping[str, Any], weights: bytes, folder: Path) -> ArrayScorer:
+    kinds = _kinds()
+    kind = config.get("kind")
+    if kind not in kinds:
+        raise ModelFileError(
+            f"unknown kind of model {kind!r}", where=str(folder / "config.json"), expected=", ".join(sorted(kinds)),
+            remedy="install the version of Cinchona that saved the model",
+        )  # fmt: skip
+    check_safetensors(weights, folder)
+    try:
+        ends = [
+            Endpoint(e["name"], unit=e["unit"], direction=Direction(e["direction"]), kind=e["kind"])
+            for e in config["endpoints"]
+        ]
+        return kinds[kind].restore(config["spec"], load(weights), ends)
+    except (KeyError, TypeError, ValueError, IndexError, SafetensorError, ValidationError) as error:
+        raise _damaged(f"config.json and the weights do not fit: {type(error).__name__}: {error}", folder) from error
+
+
+def _kinds() -> dict[str, type[ArrayScorer]]:
+    from cinchona.models.baselines import MeanScorer
+    from cinchona.models.ensemble import GraphEnsemble
+    from cinchona.models.forest import ForestScorer
+    from cinchona.models.neighbours import NearestNeighbourScorer
+
+    known: tuple[type[ArrayScorer], ...] = (GraphEnsemble, ForestScorer, NearestNeighbourScorer, MeanScorer)
+    return {scorer.kind: scorer for scorer in known}
+
+
+def _check_golden(scorer: ArrayScorer, golden: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:
+    smiles, stored = golden.get("smiles"), np.array(golden.get("value"), dtype=np.float64)
+    if not isinstance(smiles, list) or not smiles or stored.shape != (len(smiles), len(scorer.endpoints)):
+        raise _damaged("golden.json does not hold one prediction an endpoint for each molecule", folder)
+    together = scorer.score(CompoundBatch.of(smiles))
+    alone = [scorer.score(CompoundBatch.of([text])) for text in smiles]
+    parts = [np.concatenate([part.value for part in alone]), together.value]
+    if any(part.shape != stored.shape for part in parts):
+        raise _differs("a golden molecule is now rejected", config, folder)
+    scale = np.maximum(1.0, np.abs(stored))
+    for part, how in zip(parts, ("one by one", "together"), strict=True):
+        worst = float(np.max(np.abs(part - stored) / scale))
+        if not worst <= GOLDEN_TOLERANCE:
+            raise _differs(f"golden molecules scored {how} differ by {worst:.2g}", config, folder)
+
+
+def _differs(what: str, config: Mapping[str, Any], folder: Path) -> ModelFileError:
+    then, now = config.get("versions"), package_versions()
+    changed = {name: (version, now.get(name)) for name, version in (then or {}).items() if now.get(name) != version}
+    versions = "; ".join(f"{name} was {was}, is {found}" for name, (was, found) in changed.items())
+    return ModelFileError(
+        f"the model does not predict what it predicted when it was saved: {what}",
+        where=str(folder),
+        expected=f"agreement within {GOLDEN_TOLERANCE:g}",
+        remedy=f"use the versions that it was saved with ({versions or 'versions are equal'}), or train it again",
+    )
+
+
+def _damaged(what: str, folder: Path) -> ModelFileError:
+    return ModelFileError(what, where=str(folder), expected="a folder as it was saved", remedy=_REMEDY)
+
+
+__all__ = [
+    "COMPANIONS",
+    "GOLDEN_SMILES",
+    "GOLDEN_TOLERANCE",
+    "is_model_folder",
+    "model_fingerprint",
+    "open_scorer",
+    "read_trust",
+    "save_model",
+    "SCHEMA_VERSION",
+    "write_contents",
+]

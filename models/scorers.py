@@ -1,0 +1,135 @@
+"""What all scorers of this room share: from predictions to scores, and what a model folder needs to know."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from safetensors.numpy import save
+
+from cinchona.datasets.assay import AssayTable
+from cinchona.datasets.labels import TargetColumn
+from cinchona.digests import digest_bytes, digest_json
+from cinchona.protocols import Requirement
+from cinchona.records import CompoundBatch, Direction, Endpoint, Reject, Scores, default_objective
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What a model says of a batch of b rows, of which n are valid, for t endpoints."""
+
+    kept: np.ndarray
+    """Rows that have a prediction, bool, shape (b,)."""
+    value: np.ndarray
+    """Predictions in natural units, float, shape (n, t)."""
+    uncertainty: np.ndarray | None = None
+    """Standard deviations in natural units, float, shape (n, t), where the model has them."""
+    rejects: tuple[Reject, ...] = field(default=())
+    """The other rows, with reasons."""
+
+
+class ArrayScorer(ABC):
+    """A scorer whose content is plain data and arrays, so that it can be saved without pickle.
+
+    A subclass predicts, and says what it consists of: :meth:`spec` (JSON) and :meth:`arrays`.
+
+    Args:
+        endpoints: What is predicted; the first one ranks, in its good direction.
+    """
+
+    kind: ClassVar[str]
+    """Name of the class in model folders."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._endpoints = tuple(endpoints)
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Short name for reports."""
+
+    @abstractmethod
+    def predict(self, batch: CompoundBatch) -> Predictions:
+        """Predict the rows of ``batch``; a row that cannot be predicted is a reject."""
+
+    @abstractmethod
+    def spec(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON data."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray], endpoints: Sequence[Endpoint]) -> Self:
+        """Rebuild the scorer from what :meth:`spec` and :meth:`arrays` gave."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """What is predicted."""
+        return self._endpoints
+
+    @property
+    def requires(self) -> frozenset[Requirement]:
+        """SMILES only."""
+        return frozenset({Requirement.SMILES})
+
+    @property
+    def objective(self) -> str:
+        """The first endpoint, in its good direction."""
+        first = self._endpoints[0]
+        return first.name if first.direction is Direction.HIGHER else f"-{first.name}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the kind, the endpoints, the specification and all arrays, hex."""
+        ends = [[e.name, e.unit, str(e.direction), e.kind] for e in self._endpoints]
+        return digest_json([self.kind, ends, self.spec(), digest_bytes(pack_arrays(self.arrays()))])
+
+    def score(self, batch: CompoundBatch) -> Scores:
+        """Score every row of ``batch`` or reject it with a reason."""
+        found = self.predict(batch)
+        value = np.ascontiguousarray(found.value, dtype=np.float32)
+        spread = None if found.uncertainty is None else np.ascontiguousarray(found.uncertainty, dtype=np.float32)
+        return Scores(
+            row_ids=batch.row_ids[found.kept],
+            endpoints=self._endpoints,
+            value=value,
+            score=default_objective(self._endpoints, value),
+            uncertainty=spread,
+            rejects=found.rejects,
+        )
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Spell arrays as safetensors; equal arrays give equal bytes whatever the order of their names."""
+    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    packed: bytes = save(ordered)
+    if packed[:1] == b"\x80":  # the header's length reads like the mark of a pickle, and readers refuse that
+        packed = save(ordered, {"padding": "makes the header longer"})
+    return packed
+
+
+def endpoints_of(targets: Sequence[TargetColumn], lower_is_better: Sequence[str] = ()) -> tuple[Endpoint, ...]:
+    """What a model of these targets predicts."""
+    return tuple(
+        Endpoint(
+            name=target.name,
+            unit=target.unit,
+            direction=Direction.LOWER if target.name in lower_is_better else Direction.HIGHER,
+            kind=target.kind,
+        )
+        for target in targets
+    )
+
+
+def batch_of(table: AssayTable, rows: np.ndarray) -> CompoundBatch:
+    """The compounds ``rows`` (int64) of an assay table as a batch; row ids are positions in the table."""
+    return CompoundBatch.of(
+        [table.smiles[row] for row in rows], compound_ids=[table.compound_ids[row] for row in rows], row_ids=rows
+    )

@@ -1,0 +1,150 @@
+"""Fit an ensemble of graph networks to an assay table."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cinchona.datasets.assay import AssayTable
+from cinchona.datasets.molgraph import FEATURE_SCHEMA, MolGraph, featurize_batch
+from cinchona.datasets.parsing import Rejected
+from cinchona.datasets.splits import Split
+from cinchona.digests import digest_json
+from cinchona.errors import ConfigError, ShapeError
+from cinchona.models.batching import GraphSet
+from cinchona.models.config import GraphNetConfig, TrainingConfig
+from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.loop import Checkpoint, TrainingData, TrainingLoop
+from cinchona.models.losses import Labels, MaskedLoss
+from cinchona.models.network import GraphNet
+from cinchona.models.scaling import TargetScaling
+from cinchona.models.scorers import endpoints_of
+from cinchona.models.threads import one_torch_thread
+from cinchona.models.training_state import EpochRecord
+from cinchona.progress import progress
+
+logger = logging.getLogger(__name__)
+
+_NEVER_DECIDES = {"workers", "ensemble_size", "lower_is_better", "forest_trees"}
+
+
+def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
+    table: AssayTable,
+    split: Split,
+    *,
+    network: GraphNetConfig,
+    training: TrainingConfig,
+    seed: int,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> GraphEnsemble:
+    """Fit networks to ``split.train``, stopped by ``split.valid``; ``split.test`` is not looked at.
+
+    Networks are trained side by side, one thread each, and every one of them is deterministic on one type of processor:
+    neither the number of workers nor an interruption changes a bit of the result.
+
+    Args:
+        table: Curated compounds.
+        split: Which rows to fit and to stop by.
+        network: Shape of the networks.
+        training: How they are trained.
+        seed: Seed; each network has streams of its own.
+        checkpoint: Folder for the state of each network; a training that was killed resumes from it.
+        on_epoch: Told of every epoch of every network, one call at a time.
+
+    Raises:
+        NoUsableRowsError: if a target has no label in the training part.
+        ConfigError: if the training diverges or a name in ``lower_is_better`` is no target.
+    """
+    _check_names(training.lower_is_better, table)
+    scaling = TargetScaling.fit(table.values[split.train], table.targets)
+    data = _data(table, split, scaling, depth=network.depth)
+    loss = MaskedLoss(torch.from_numpy(scaling.is_class), training.loss)
+    key = _key(table, split, network=network, training=training, seed=seed)
+    turn, stop = threading.Lock(), threading.Event()
+
+    def fit_member(member: int) -> GraphNet:
+        loop = TrainingLoop(data, network=network, training=training, loss=loss, seed=seed, member=member)
+        place = None if checkpoint is None else Checkpoint(checkpoint / f"network-{member:03d}.safetensors", key)
+
+        def report(record: EpochRecord) -> None:
+            with turn:
+                bar.advance(1, valid_loss=round(record.valid_loss, 4))
+                if on_epoch is not None:
+                    on_epoch(record)
+            if stop.is_set():  # the state of this epoch is on disk
+                raise CancelledError
+
+        trained = loop.run(checkpoint=place, on_epoch=report)
+        with turn:  # epochs that early stopping saved
+            bar.advance(training.epochs - loop.epochs_run)
+        return trained
+
+    size = training.ensemble_size
+    with one_torch_thread(), progress(size * training.epochs, "training", unit="epochs") as bar:
+        members = _side_by_side(fit_member, size, workers=training.workers, stop=stop)
+    return GraphEnsemble(
+        members, network=network, endpoints=endpoints_of(table.targets, training.lower_is_better), scaling=scaling
+    )
+
+
+def graphs_of(smiles: Sequence[str]) -> list[MolGraph]:
+    """Featurize curated compounds, all of which must be valid.
+
+    Raises:
+        ShapeError: if one cannot be featurized, naming it.
+    """
+    graphs = []
+    for text, graph in zip(smiles, featurize_batch(smiles), strict=True):
+        if isinstance(graph, Rejected):
+            raise ShapeError(f"compound {text[:80]!r} cannot be featurized: {graph.reason}", expected="curated SMILES")
+        graphs.append(graph)
+    return graphs
+
+
+def _side_by_side(
+    fit: Callable[[int], GraphNet], size: int, *, workers: int | None, stop: threading.Event
+) -> list[GraphNet]:
+    # Threads, not processes: torch lets the interpreter go while it computes, and nothing has to be sent anywhere.
+    with ThreadPoolExecutor(min(size, workers or _cores()), thread_name_prefix="fit") as pool:
+        pending = [pool.submit(fit, member) for member in range(size)]
+        try:
+            return [future.result() for future in pending]
+        except BaseException:  # one failed, or the user interrupts: the others end after their epoch
+            stop.set()
+            for future in pending:
+                future.cancel()
+            raise
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _data(table: AssayTable, split: Split, scaling: TargetScaling, *, depth: int) -> TrainingData:
+    labels = Labels(torch.from_numpy(scaling.to_scaled(table.values)), torch.from_numpy(table.censor.astype(np.int8)))
+    return TrainingData(GraphSet.of(graphs_of(table.smiles), depth=depth), labels, split.train, split.valid)
+
+
+def _key(table: AssayTable, split: Split, *, network: GraphNetConfig, training: TrainingConfig, seed: int) -> str:
+    """Digest of all that decides the weights of a network beside its number."""
+    rows = [digest_json(part.tolist()) for part in (split.train, split.valid)]
+    settings = training.model_dump(mode="json", exclude=_NEVER_DECIDES)
+    return digest_json([table.digest, rows, FEATURE_SCHEMA, network.model_dump(mode="json"), settings, seed])
+
+
+def _check_names(names: Sequence[str], table: AssayTable) -> None:
+    known = {target.name for target in table.targets}
+    if unknown := sorted(set(names) - known):
+        raise ConfigError(
+            f"{', '.join(unknown)} is no target",
+            where="training.lower_is_better",
+            expected=f"names among {', '.join(sorted(known))}",
+        )
