@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from cinchona.cli.common import OptionalOut, Seeded, command, new_app
 
@@ -10,13 +13,24 @@ app = new_app("Train and screen on data that comes with the package.")
 
 
 @command(app)
-def demo(common: Seeded, *, out: OptionalOut = None) -> None:
-    """Train on RDKit's Nav1.7 series and screen its NCI library; needs no download."""
-    from cinchona.cli.output import show
+def demo(
+    common: Seeded,
+    *,
+    out: OptionalOut = None,
+    library: Annotated[
+        list[str] | None, typer.Option("--library", metavar="NAME", help="Catalogue library to screen; repeatable.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option("--rows", metavar="N", min=1, help="Most rows to screen.")] = None,
+) -> None:
+    """Train on RDKit's Nav1.7 series and screen libraries of the catalogue; needs no download."""
+    from cinchona.cli.results import show_demo
     from cinchona.cli.tracking import open_tracker
+    from cinchona.pipelines.demo import DEMO_LIBRARIES
     from cinchona.pipelines.demo import demo as run_demo
 
     settings = common.settings()
-    tracker = open_tracker(settings.tracking)
-    folder = out or Path("cinchona-demo")
-    show(common, run_demo(folder, settings=settings, seed=common.seed, tracker=tracker))
+    result = run_demo(
+        out=out or Path("cinchona-demo"), libraries=library or DEMO_LIBRARIES, limit=rows, settings=settings,
+        seed=common.seed, tracker=open_tracker(settings.tracking),
+    )  # fmt: skip
+    show_demo(common, result)

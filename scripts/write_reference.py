@@ -1,0 +1,131 @@
+"""Write the generated parts of docs/reference/cli.md and docs/reference/settings.md.
+
+Run it after a change of commands, options or settings; a test compares the pages with what it would write. The part of
+a page between the two marks is replaced, the rest is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from cinchona.cli.lazy import load_command
+from cinchona.cli.main import COMMANDS
+from cinchona.pipelines.config import Settings
+from cinchona.settings import settings_schema
+
+BEGIN = "<!-- begin: written by scripts/write_reference.py -->"
+END = "<!-- end -->"
+SHARED = ("config", "overrides", "as_json", "quiet", "verbose", "log_format")
+
+
+def commands_text() -> str:
+    """All commands with their arguments and own options, in Markdown."""
+    parts = []
+    for name, (module, _) in COMMANDS.items():
+        command = load_command(module, name)
+        below = getattr(command, "commands", None)
+        if name == "signals":
+            parts.append(
+                f"### cinchona signals\n\n{command.help}\n\nCommands: " + ", ".join(f"`{n}`" for n in sorted(below))
+            )
+        elif below:
+            parts += [_command_text(f"{name} {inner}", below[inner]) for inner in below]
+        else:
+            parts.append(_command_text(name, command))
+    return "\n\n".join(parts)
+
+
+def _command_text(path: str, command: Any) -> str:  # noqa: ANN401 - typer's command
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name not in SHARED]
+    usage = " ".join([f"cinchona {path}", *(p.metavar for p in arguments)])
+    required = [f"{p.opts[0]} {p.metavar}" for p in options if p.required]
+    lines = [
+        f"### cinchona {path}",
+        "",
+        "```",
+        " ".join([usage, *required, "[OPTIONS]"]),
+        "```",
+        "",
+        _prose(command.help),
+    ]
+    if arguments or options:
+        lines += ["", "| | |", "|---|---|"]
+        lines += [f"| `{p.metavar}` | {p.help} |" for p in arguments]
+        lines += [f"| `{p.opts[0]}{' ' + p.metavar if p.metavar else ''}` | {_option(p)} |" for p in options]
+    return "\n".join(lines)
+
+
+def _option(option: Any) -> str:  # noqa: ANN401 - typer's option
+    default = "" if option.default is None or option.required else f" Default: {option.default}."
+    return f"{option.help}{default}"
+
+
+def settings_text() -> str:
+    """All settings by section, in Markdown."""
+    schema = settings_schema(Settings)
+    parts = []
+    for section, info in Settings.model_fields.items():
+        model = info.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        rows = list(_rows(schema["$defs"][model.__name__], schema["$defs"]))
+        table = ["| setting | takes | default | meaning |", "|---|---|---|---|", *rows]
+        parts.append(f"## {section}\n\n{info.description}\n\n" + "\n".join(table))
+    return "\n\n".join(parts)
+
+
+def _rows(section: dict[str, Any], defs: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, item in section["properties"].items():
+        default = json.dumps(item["default"]).replace("|", "\\|") if "default" in item else ""
+        yield f"| `{above}{name}` | {_takes(item, defs)} | {f'`{default}`' if default else ''} | {_prose(item.get('description', ''))} |"
+        inner = item.get("additionalProperties")
+        if isinstance(inner, dict) and "$ref" in inner:
+            yield from _rows(defs[inner["$ref"].rpartition("/")[2]], defs, f"{above}{name}.NAME.")
+
+
+def _takes(item: dict[str, Any], defs: dict[str, Any]) -> str:
+    if "$ref" in item:
+        return _takes(defs[item["$ref"].rpartition("/")[2]], defs)
+    if "anyOf" in item:
+        return " or ".join(_takes(choice, defs) for choice in item["anyOf"])
+    if "enum" in item:
+        return ", ".join(f"`{choice}`" for choice in item["enum"])
+    if "const" in item:
+        return f"`{item['const']}`"
+    words = {"integer": "whole number", "string": "text", "boolean": "true or false", "array": "list", "object": "mapping",
+             "null": "null"}  # fmt: skip
+    limits = [
+        f"{sign} {item[key]:,}" if isinstance(item[key], int) else f"{sign} {item[key]}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if key in item
+    ]
+    return " ".join([words.get(item.get("type", ""), item.get("type", "any")), ", ".join(limits)]).strip()
+
+
+def _prose(text: str) -> str:
+    return " ".join(text.replace("``", "`").split()).replace("|", "\\|")
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """What each page should hold."""
+    made = {"cli.md": commands_text(), "settings.md": settings_text()}
+    found = {}
+    for name, text in made.items():
+        path = root / "docs" / "reference" / name
+        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        found[path] = f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    return found
+
+
+if __name__ == "__main__":
+    for target, content in pages(Path(__file__).resolve().parent.parent).items():
+        target.write_text(content, encoding="utf-8")
+        sys.stdout.write(f"wrote {target.name}\n")
