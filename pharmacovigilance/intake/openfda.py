@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cinchona.progress import Progress
 
 _BATCH: Final = 5000
+_HEAD: Final = 1 << 20
 _QUARTER: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_/]?q([1-4])(?!\d)", re.I)
 _OUTCOMES: Final = {
     "seriousnessdeath": "DE", "seriousnesslifethreatening": "LT", "seriousnesshospitalization": "HO",
@@ -103,11 +104,17 @@ def find_openfda(members: Sequence[Member]) -> list[FileSet]:
     """Find JSON files; each is a set of its own."""
     found = []
     for member in members:
-        if member.base.lower().endswith((".json", ".jsonl", ".ndjson")):
+        if member.base.lower().endswith((".json", ".jsonl", ".ndjson")) and _holds_reports(member):
             match = _QUARTER.search(f"{member.path.as_posix()}/{member.inner}")
             quarter = f"{match[1]}Q{match[2]}" if match else "unknown"
             found.append(FileSet("openfda", quarter, OpenFdaReader(), {"JSON": [member]}))
     return found
+
+
+def _holds_reports(member: Member) -> bool:
+    with member.open() as stream:
+        head = stream.read(_HEAD)
+    return b'"safetyreportid"' in head or b'"@case_number"' in head
 
 
 def _read(stream: Any, name: str, sinks: dict[str, Sink]) -> None:  # noqa: ANN401 - binary stream

@@ -1,0 +1,1 @@
+"""Finding reports of the same event: exact repeats, the sender's number, and a hit-miss model."""

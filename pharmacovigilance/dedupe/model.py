@@ -1,0 +1,167 @@
+"""Links by the hit-miss model: candidates, weights, the guard against correlated terms, posterior probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from cinchona.pharmacovigilance.dedupe import kernels
+from cinchona.pharmacovigilance.dedupe.blocking import candidate_pairs
+from cinchona.pharmacovigilance.dedupe.rules import Pairs
+from cinchona.pharmacovigilance.dedupe.weights import Weights, estimate_rates, make_weights, weigh
+
+if TYPE_CHECKING:
+    from cinchona.pharmacovigilance.dedupe.config import HitMissConfig
+    from cinchona.pharmacovigilance.dedupe.records import Records
+    from cinchona.progress import Progress
+
+_BATCH: Final = 2_000_000
+_SPARE: Final = 2
+"""A pair's own two cases do not count as evidence that its terms go together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Pairs with their evidence."""
+
+    pairs: Pairs
+    fields: np.ndarray
+    """Bits by field, float32, shape (n, 6)."""
+    guard: np.ndarray
+    """Bits taken off because shared terms go together anyway, float32, shape (n,), not negative."""
+    score: np.ndarray
+    """Sum of the fields less the guard, float32, shape (n,); 0 bits means no evidence."""
+    posterior: np.ndarray
+    """Probability that both are one event, float64, shape (n,)."""
+
+    def where(self, mask: np.ndarray) -> Scored:
+        """Pairs for which ``mask`` (bool, (n,)) holds."""
+        return Scored(
+            self.pairs.where(mask), self.fields[mask], self.guard[mask], self.score[mask], self.posterior[mask]
+        )
+
+
+def prior_bits(n: int, expected_rate: float) -> float:
+    r"""Prior log odds, in bits, that two of ``n`` cases are one: :math:`\log_2(2 r / (n - 1))` for a rate r."""
+    return float(np.log2(2 * expected_rate / max(1, n - 1)))
+
+
+def posterior_of(score: np.ndarray, prior: float) -> np.ndarray:
+    """Posterior probability of pairs with ``score`` bits under prior log odds of ``prior`` bits."""
+    return np.asarray(1 / (1 + np.exp2(-(np.asarray(score, np.float64) + prior).clip(-1000, 1000))))
+
+
+def score_pairs(records: Records, weights: Weights, pairs: Pairs, *, config: HitMissConfig) -> Scored:
+    """Weigh ``pairs`` and take the guard off."""
+    fields = weigh(records, weights, pairs.left, pairs.right)
+    guard = correlation_guard(records, weights, pairs)
+    score = fields.sum(axis=1) - guard
+    return Scored(pairs, fields, guard, score, posterior_of(score, prior_bits(len(records), config.expected_rate)))
+
+
+def link(
+    records: Records, anchors: Pairs, *, config: HitMissConfig, bar: Progress
+) -> tuple[Scored, Weights]:
+    """Find the pairs with a posterior of at least ``config.keep_posterior``.
+
+    Args:
+        records: All cases.
+        anchors: Pairs that share a manufacturer's number; error rates are estimated from them.
+        config: Settings.
+        bar: Counter of candidate pairs.
+    """
+    rates = estimate_rates(records, anchors.left, anchors.right, pseudo=config.pseudo_pairs)
+    weights = make_weights(records, rates)
+    odds = np.log2(config.keep_posterior / (1 - config.keep_posterior))
+    least = odds - prior_bits(len(records), config.expected_rate)
+    kept: list[np.ndarray] = []
+    for left, right in candidate_pairs(records, cap=config.block_cap):
+        for begin in range(0, len(left), _BATCH):
+            a, b = left[begin : begin + _BATCH], right[begin : begin + _BATCH]
+            good = weigh(records, weights, a, b).sum(axis=1) >= least
+            kept.append(a[good].astype(np.int64) << 32 | b[good])
+            bar.advance(len(a))
+    codes = np.unique(np.concatenate(kept)) if kept else np.empty(0, np.int64)
+    pairs = Pairs((codes >> 32).astype(np.int32), (codes & 0xFFFFFFFF).astype(np.int32))
+    scored = score_pairs(records, weights, pairs, config=config)
+    return scored.where(scored.posterior >= config.keep_posterior), weights
+
+
+def correlation_guard(records: Records, weights: Weights, pairs: Pairs) -> np.ndarray:
+    r"""Bits to take off because terms that two cases share are often reported together anyway.
+
+    Shared drugs and reactions are ordered by weight; from each one the largest shrunk information component with any
+    weightier shared term is taken off, at most its own weight:
+    :math:`IC_{ij} = \log_2 \frac{n_{ij} - 2 + 1/2}{n_i n_j / n + 1/2}`, where the pair's own two cases do not count.
+    Two reports of a drug combination that is always given together then count as one shared drug, not as three.
+
+    Returns:
+        float32, shape (n,), not negative.
+    """
+    offsets, values, term_weights, counts = _pooled(records, weights)
+    starts, shared = kernels.shared_terms(pairs.left, pairs.right, offsets, values)
+    owner, first, second = _term_pairs(starts, shared, term_weights)
+    keys = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
+    distinct, place = np.unique(keys, return_inverse=True)
+    together = _count(offsets, values, distinct, len(term_weights))[place]
+    expected = counts[first] * counts[second] / max(1, len(records))
+    component = np.log2(np.maximum(together - _SPARE, 0) + 0.5) - np.log2(expected + 0.5)
+    # One entry per shared term and pair of cases: the largest component with a weightier term.
+    worst = np.zeros(len(shared))
+    np.maximum.at(worst, owner, component)
+    taken = np.minimum(worst, np.maximum(term_weights[shared], 0))
+    guard = np.zeros(len(pairs))
+    np.add.at(guard, np.repeat(np.arange(len(pairs)), np.diff(starts)), taken)
+    return guard.astype(np.float32)
+
+
+def _pooled(records: Records, weights: Weights) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Drugs and reactions as one kind of term: offsets, codes, weight and count by code."""
+    drugs, reactions = records.drugs, records.reactions
+    offsets = drugs.offsets + reactions.offsets
+    values = np.empty(offsets[-1], np.int32)
+    n = len(records)
+    for lists, begins, shift in (
+        (drugs, offsets[:-1], 0),
+        (reactions, offsets[:-1] + np.diff(drugs.offsets), len(drugs.counts)),
+    ):
+        sizes = np.diff(lists.offsets)
+        places = np.arange(len(lists.values)) + np.repeat(begins - lists.offsets[:-1], sizes)
+        values[places] = lists.values + shift
+    assert len(offsets) == n + 1
+    return (
+        offsets,
+        values,
+        np.concatenate([weights.drugs, weights.reactions]),
+        np.concatenate([drugs.counts, reactions.counts]),
+    )
+
+
+def _term_pairs(
+    starts: np.ndarray, shared: np.ndarray, term_weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pair of cases all pairs of shared terms: place of the lighter term, its code, code of the weightier."""
+    sizes = np.diff(starts)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((shared, -term_weights[shared], group))
+    rank = np.arange(len(shared)) - starts[:-1][group]
+    # Sorted by weight within its group, the term of rank k meets the k terms before it.
+    lighter = np.repeat(np.arange(len(shared)), rank)
+    steps = np.arange(len(lighter)) - np.repeat(np.cumsum(rank) - rank, rank)
+    weightier = starts[:-1][group[lighter]] + steps
+    return order[lighter], shared[order[lighter]], shared[order[weightier]]
+
+
+def _count(offsets: np.ndarray, values: np.ndarray, keys: np.ndarray, n_terms: int) -> np.ndarray:
+    counts = np.zeros(len(keys), np.int64)
+    if not len(keys):
+        return counts
+    size = 1 << (2 * len(keys)).bit_length()
+    table, codes = np.full(size, -1, np.int64), np.zeros(size, np.int32)
+    kernels.fill_table(table, codes, keys)
+    wanted = np.zeros(n_terms, np.uint8)
+    wanted[keys >> 32] = wanted[keys & 0xFFFFFFFF] = 1
+    kernels.count_together(offsets, values, wanted, table, codes, counts)
+    return counts
