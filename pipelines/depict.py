@@ -89,13 +89,14 @@ def html_table(rows: Sequence[Mapping[str, object]], *, smiles: str = "smiles", 
     keys = [key for key in rows[0] if key != smiles]
     drawn = smiles in rows[0]
     head = "".join(f"<th>{html.escape(str(key))}</th>" for key in [*(["structure"] if drawn else []), *keys])
-    body = "".join(_html_row(row, keys, row[smiles] if drawn else None) for row in rows[:limit])
+    body = "".join(_html_row(row, keys, smiles if drawn else "") for row in rows[:limit])
     more = f"<p>and {len(rows) - limit:,} more</p>" if len(rows) > limit else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
-def _html_row(row: Mapping[str, object], keys: Sequence[str], smiles: object) -> str:
-    picture = "" if smiles is None else f"<td>{structure_svg(str(smiles), size=(160, 110))}</td>"
+def _html_row(row: Mapping[str, object], keys: Sequence[str], smiles: str) -> str:
+    structure = row.get(smiles)
+    picture = f"<td>{structure_svg(str(structure), size=(160, 110)) if structure else ''}</td>" if smiles else ""
     cells = "".join(f"<td>{html.escape(_text(row.get(key)))}</td>" for key in keys)
     return f"<tr>{picture}{cells}</tr>"
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+import pyarrow as pa
 from markupsafe import Markup
 
 import cinchona
@@ -68,17 +70,29 @@ def write_screen_report(folder: Path, *, max_hits: int = MAX_HITS) -> Path:
     return target
 
 
-def write_training_report(folder: Path) -> Path:
-    """Write ``report.html`` of a trained model from its folder alone.
+def write_training_report(
+    folder: Path, *, predictions: pa.Table | None = None, curves: Mapping[str, Sequence[float]] | None = None
+) -> Path:
+    """Write ``report/report.html`` into the folder of a trained model.
+
+    Args:
+        folder: The model folder with its trust record.
+        predictions: Held-out compounds in any order, one row a compound and target: ``compound_id``, ``smiles``,
+            ``target``, ``measured``, ``predicted`` (float), and where known ``kind`` (as of an endpoint).
+        curves: Values by epoch from 0, by name such as ``train/loss``.
+
+    Returns:
+        Path of the report.
 
     Raises:
-        InputError: if the folder holds no model.
+        ModelFileError: if the folder holds no model, or a damaged one.
         RetryableError: if the disk is full, read-only or failing.
     """
     from cinchona.pipelines.report_training import training_view
 
-    target = folder / REPORT
-    write_text(target, render("training.html.j2", training_view(folder)))
+    target = folder / "report" / REPORT
+    view = training_view(folder, predictions=predictions, curves=curves)
+    write_text(target, render("training.html.j2", view))
     return target
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from markupsafe import Markup
 
-from cinchona.errors import InputError
+from cinchona.errors import InputError, UsageError
 from cinchona.manifest import Manifest
+from cinchona.models.folder import model_fingerprint, read_trust
 from cinchona.pipelines.figures import histogram_svg
 from cinchona.pipelines.report_hits import Column, Hit, columns_of, flags_of, hit_rows
+from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.plan import Plan, load_plan
 from cinchona.screening.receipts import read_receipts
+
+logger = logging.getLogger(__name__)
 
 MAX_REASONS: Final = 12
 """Different reasons of rejects in the table; the rest is one line."""
@@ -72,7 +76,7 @@ class ScreenView:
     has_domain: bool
     origin: list[Facts]
     software: list[tuple[str, str]]
-    model_card: str
+    metrics: list[MetricsTable]
     settings: str
 
 
@@ -88,6 +92,7 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
     hits = pq.read_table(folder.hits)
     shown = hits.slice(0, max_hits)
     histogram, seconds = _from_receipts(folder, plan)
+    trust = _trust(plan)
     last = float(hits["score"][-1].as_py()) if hits.num_rows else None
     columns = columns_of(shown, plan.layout)
     return ScreenView(
@@ -103,9 +108,9 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
         hits=list(hit_rows(shown, columns, plan.layout)),
         flags=flags_of(shown),
         has_domain="in_domain" in plan.layout.details,
-        origin=list(_origin(plan, manifest)),
+        origin=list(_origin(plan, manifest, trust)),
         software=[(k, str(v)) for k, v in (manifest.versions | manifest.host).items()],
-        model_card=_model_card(plan),
+        metrics=metrics_tables(trust),
         settings=json.dumps(manifest.config, indent=2, ensure_ascii=False, default=str),
     )
 
@@ -188,34 +193,22 @@ def _hits_note(shown: int, total: int) -> str:
     )
 
 
-def _origin(plan: Plan, manifest: Manifest) -> Iterator[Facts]:
+def _origin(plan: Plan, manifest: Manifest, trust: Mapping[str, Any]) -> Iterator[Facts]:
     yield Facts("Library", [(f.name, f"{f.rows:,} rows, SHA-256 {f.digest}") for f in plan.inputs])
     endpoints = ", ".join(f"{e.name} [{e.unit or 'no unit'}]" for e in plan.layout.endpoints)
-    yield Facts("Model", [("name", plan.model.name), ("fingerprint", plan.model.fingerprint), ("endpoints", endpoints)])
+    model = [("name", plan.model.name), ("fingerprint", plan.model.fingerprint), ("endpoints", endpoints)]
+    yield Facts("Model", [*model, *facts_of(trust)])
     run = [("plan", plan.fingerprint), ("seed", str(manifest.seed)), *manifest.outputs.items()]
     yield Facts("Run", list(dict(run).items()))
 
 
-def _model_card(plan: Plan) -> str:
-    """The model's trust card as text, if the folder is still there and still that model's."""
-    path = Path(plan.model.path, "trust.json") if plan.model.path else None
-    if path is None or not path.is_file() or path.stat().st_size > 1_000_000:
-        return ""
+def _trust(plan: Plan) -> dict[str, Any]:
+    """The model's trust record, if its folder is still there and still that model's; else nothing."""
+    folder = Path(plan.model.path)
+    if not plan.model.path or not folder.is_dir():
+        return {}
     try:
-        card: Any = json.loads(path.read_bytes())
-    except ValueError:
-        return ""
-    return json.dumps(_short(card), indent=2, ensure_ascii=False)
-
-
-def _short(value: Any) -> Any:  # noqa: ANN401 - walks plain JSON data
-    """The card without its long lists, such as the fingerprints of the training set."""
-    if isinstance(value, dict):
-        return {k: _short(v) for k, v in value.items()}
-    if isinstance(value, list) and len(value) > 20:
-        return f"[{len(value):,} entries]"
-    if isinstance(value, str) and len(value) > 500:
-        return f"{value[:80]}… ({len(value):,} characters)"
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
+        return read_trust(folder) if model_fingerprint(folder) == plan.model.fingerprint else {}
+    except UsageError as error:
+        logger.warning("the report has no model card: %s", error.what)
+        return {}

@@ -94,6 +94,6 @@ def test_notebook_tables_escape_and_count():
     assert "<td>&lt;b&gt;&amp;</td><td>6.543</td>" in text
     assert "and 1 more" in text
     assert text.count("<svg") == 2
-    assert "<td></td><td></td>" in html_table(rows[2:])
+    assert "<tr><td></td><td></td><td></td></tr>" in html_table(rows[2:])
     assert "structure" not in html_table([{"id": 1}])
     assert html_table([]) == "<p>no rows</p>"

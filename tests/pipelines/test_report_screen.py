@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 
 import pyarrow.parquet as pq
 import pytest
-from finished_screen import HOSTILE, hits_table, write_finished_screen
+from finished_screen import HOSTILE, LAYOUT, hits_table, write_finished_screen, write_model
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cinchona.errors import InputError
 from cinchona.pipelines.report import Asset, write_screen_report
-from cinchona.pipelines.report_hits import columns_of, printable
+from cinchona.pipelines.report_hits import columns_of, hit_rows, printable
 from cinchona.screening.layout import TableLayout
 
 FETCHES = {
@@ -126,10 +126,6 @@ def test_hostile_names_are_text(page):
 def test_any_name_stays_within_its_cell(name):
     hits = hits_table(1)
     hits = hits.set_column(hits.schema.get_field_index("compound_id"), "compound_id", [[name]])
-    from finished_screen import LAYOUT
-
-    from cinchona.pipelines.report_hits import hit_rows
-
     columns = columns_of(hits, LAYOUT)
     (hit,) = hit_rows(hits, columns, LAYOUT)
     cell = Page(str(hit.cells[2].html))
@@ -147,8 +143,6 @@ def test_one_endpoint_that_ranks_is_shown_once(folder):
 
 
 def test_a_score_that_is_no_endpoint_has_its_own_column():
-    from finished_screen import LAYOUT
-
     hits = hits_table(3)
     hits = hits.set_column(hits.schema.get_field_index("score"), "score", [[1.0, 0.5, None]])
     assert [c.key for c in columns_of(hits, LAYOUT)][3:5] == ["score", "pIC50"]
@@ -184,22 +178,26 @@ def test_an_unfinished_screen_is_refused_with_a_remedy(tmp_path):
         write_screen_report(folder.root)
 
 
-def test_the_model_card_is_shown_without_its_long_lists(tmp_path):
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "trust.json").write_text(
-        json.dumps({"rmse": 0.71, "prints": list(range(100)), "html": "<b>", "long": "x" * 900})
+def test_the_models_metrics_stand_beside_the_baselines(tmp_path):
+    fingerprint = write_model(tmp_path / "model")
+    folder = write_finished_screen(tmp_path / "out", model_path=str(tmp_path / "model"), fingerprint=fingerprint)
+    text = Page(write_screen_report(folder.root).read_text()).text
+    assert re.search(r"graph network\s*0\.710\s*0\.610 to 0\.810\s*0\.760", text)
+    assert "nav17<b>: 1,017 rows, 980 compounds" in text
+    assert "scaffold, seed 7: 784 train, 98 valid, 98 test" in text
+
+
+@pytest.mark.parametrize("harm", ["other model", "altered", "gone"])
+def test_a_model_that_is_not_the_one_of_the_screen_tells_nothing(tmp_path, harm):
+    fingerprint = write_model(tmp_path / "model")
+    if harm == "altered":
+        (tmp_path / "model" / "trust.json").write_text("{}")
+    folder = write_finished_screen(
+        tmp_path / "out",
+        model_path=str(tmp_path / ("nowhere" if harm == "gone" else "model")),
+        fingerprint="ab" * 32 if harm == "other model" else fingerprint,
     )
-    text = write_screen_report(write_finished_screen(tmp_path / "out", model_path=str(model)).root).read_text()
-    assert "0.71" in text
-    assert "[100 entries]" in text
-    assert "(900 characters)" in text
-
-
-def test_a_broken_model_card_is_left_out(tmp_path):
-    (tmp_path / "trust.json").write_text("{")
-    text = write_screen_report(write_finished_screen(tmp_path / "out", model_path=str(tmp_path)).root).read_text()
-    assert "Model card" not in text
+    assert "How far the model is right" not in write_screen_report(folder.root).read_text()
 
 
 def test_two_hundred_hits_stay_small(tmp_path):

@@ -1,0 +1,149 @@
+"""A logged model loads without pickle, answers for every row in order, and is found again by a screen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from finished_screen import DRUGS, write_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cinchona.errors import CinchonaError, ColumnError
+from cinchona.experiments.flavour import package_model, requirements
+from cinchona.experiments.pyfunc import _load_pyfunc
+from cinchona.experiments.tracker import MlflowTracker
+from cinchona.models.folder import model_fingerprint
+
+SMILES = [smiles for _, smiles in DRUGS]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    target = tmp_path_factory.mktemp("model") / "forest"
+    write_model(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return _load_pyfunc(str(folder))
+
+
+def test_every_row_is_answered_in_order(model):
+    table = model.predict(
+        pd.DataFrame({"smiles": [SMILES[0], "xx", None, "[Na+].[Cl-]", SMILES[1]]}, index=[9, 9, 2, 5, 1])
+    )
+    assert table.index.tolist() == [9, 9, 2, 5, 1]
+    assert table["status"].tolist()[:3] == ["scored", "rejected", "rejected"]
+    assert table["reason"].tolist()[1].startswith("parse: ")
+    assert np.isnan(table["pIC50"].to_numpy()[1:3]).all()
+    assert table["score"].iloc[4] == table["pIC50"].iloc[4] > table["score"].iloc[0]
+    assert {"pIC50_uncertainty"} <= set(table.columns)
+
+
+@pytest.mark.parametrize("given_as", [list, np.array, lambda s: pd.DataFrame({"anything": s}), pd.Series])
+def test_all_kinds_of_input_give_the_same(model, given_as):
+    expected = model.predict(SMILES)
+    pd.testing.assert_frame_equal(model.predict(given_as(SMILES)).reset_index(drop=True), expected)
+
+
+def test_nothing_in_gives_nothing_out_with_all_columns(model):
+    assert list(model.predict([]).columns) == list(model.predict(SMILES).columns)
+    assert len(model.predict(pd.DataFrame({"smiles": []}))) == 0
+
+
+def test_a_table_without_smiles_is_refused(model):
+    with pytest.raises(ColumnError, match="has the columns a, b"):
+        model.predict(pd.DataFrame({"a": ["C"], "b": ["C"]}))
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from([*SMILES, "", "xx", "[", "C1CC", "[Na+].[Cl-]"]), max_size=12))
+def test_no_row_is_lost_whatever_the_input(model, smiles):
+    table = model.predict(smiles)
+    assert len(table) == len(smiles)
+    assert (table["score"].isna() == (table["status"] == "rejected")).all()
+    assert ((table["reason"] != "") == (table["status"] == "rejected")).all()
+
+
+def test_a_logged_model_loads_with_pickle_forbidden(folder, new_store, tmp_path):
+    tracker = MlflowTracker(new_store)
+    with tracker.run("train", kind="train") as run:
+        run.log_params({"training.epochs": 3})
+        run.log_metrics({"test/rmse": 0.7})
+        run.log_model(folder, name="nav17: graph/net")
+    client = tracker.store.connect()
+    (stored,) = client.search_logged_models([client.get_experiment_by_name("cinchona").experiment_id])
+    assert (stored.name, str(stored.status)) == ("nav17- graph-net", "READY")
+    assert stored.tags["model_fingerprint"] == model_fingerprint(folder)
+    assert stored.params == {"training.epochs": "3"}
+    assert [(m.key, m.value) for m in stored.metrics] == [("test/rmse", 0.7)]
+    assert client.get_run(run.run_id).outputs.model_outputs[0].model_id == stored.model_id
+    code = """
+import json, pickle, sys, os
+os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+import mlflow, cloudpickle
+mlflow.set_tracking_uri(sys.argv[1])
+def refuse(*a, **k): raise AssertionError("unpickled")
+pickle.load = pickle.loads = cloudpickle.load = cloudpickle.loads = refuse
+model = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}")
+import pandas
+table = model.predict(pandas.DataFrame({"smiles": ["CCO", "xx"]}))
+print(json.dumps({"columns": list(table.columns), "status": table["status"].tolist(), "inputs": model.metadata.signature.inputs.to_dict(),
+  "outputs": [c["name"] for c in model.metadata.signature.outputs.to_dict()]}))
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code, new_store, stored.model_id]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["status"] == ["scored", "rejected"]
+    assert answer["columns"] == answer["outputs"] == ["score", "pIC50", "pIC50_uncertainty", "status", "reason"]
+    assert answer["inputs"] == [{"type": "string", "name": "smiles", "required": True}]
+
+
+def test_the_package_holds_no_code_and_no_pickle(folder, tmp_path):
+    package_model(folder, tmp_path / "mlflow")
+    names = {p.relative_to(tmp_path / "mlflow").as_posix() for p in (tmp_path / "mlflow").rglob("*") if p.is_file()}
+    assert "data/forest/weights.safetensors" in names
+    assert not [n for n in names if n.endswith((".pkl", ".py", ".pyc", ".bin"))]
+    assert "python_model" not in (tmp_path / "mlflow" / "MLmodel").read_text()
+
+
+def test_a_screen_is_linked_to_its_model(folder, new_store):
+    tracker = MlflowTracker(new_store)
+    with tracker.run("train", kind="train") as run:
+        run.log_model(folder, name="model")
+    with tracker.run("screen", kind="screen", tags={"model_fingerprint": model_fingerprint(folder)}) as screen:
+        pass
+    with tracker.run("other", kind="screen", tags={"model_fingerprint": "0' OR '1'='1"}) as other:
+        pass
+    client = tracker.store.connect()
+    inputs = client.get_run(screen.run_id).inputs.model_inputs
+    assert [m.model_id for m in inputs] == [m.model_id for m in client.get_run(run.run_id).outputs.model_outputs]
+    assert not client.get_run(other.run_id).inputs.model_inputs
+
+
+def test_a_damaged_model_is_not_stored(folder, new_store, tmp_path, caplog):
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    (broken / "golden.json").write_text("{}")
+    tracker = MlflowTracker(new_store)
+    with tracker.run("train", kind="train") as run:
+        run.log_model(broken, name="model")
+    client = tracker.store.connect()
+    assert not client.search_logged_models([client.get_run(run.run_id).info.experiment_id])
+    assert "refused model model" in caplog.text
+    with pytest.raises(CinchonaError):
+        package_model(tmp_path / "nowhere", tmp_path / "target")
+
+
+def test_requirements_are_pinned():
+    pins = dict(line.split("==") for line in requirements())
+    assert {"cinchona", "rdkit", "torch", "mlflow"} <= set(pins)
+    assert all(version and "+" not in version for version in pins.values())
