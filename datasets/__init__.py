@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cinchona.datasets.assay import AssayTable, read_assay_table
-    from cinchona.datasets.catalogue import CATALOGUE, resolve
+    from cinchona.datasets.catalogue import resolve
     from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, StandardizeConfig, TargetConfig
     from cinchona.datasets.fingerprints import morgan_bits, morgan_counts, nearest, tanimoto
     from cinchona.datasets.graphcodes import GraphCodes, codes
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cinchona.datasets.standardize import Standardized, inchikey, standardize_batch
 
 _LAZY: Final = {
-    "AssayTable": "assay", "CATALOGUE": "catalogue", "CurationConfig": "config", "featurize": "molgraph",
     "featurize_batch": "molgraph", "features": "molgraph", "GraphCodes": "graphcodes", "codes": "graphcodes",
     "inchikey": "standardize", "kfold_splits": "splits", "LeakageReport": "leakage", "leakage_report": "leakage",
     "Library": "sources", "make_split": "splits", "MolGraph": "molgraph", "morgan_bits": "fingerprints",
@@ -33,7 +32,6 @@ _LAZY: Final = {
 
 __all__ = [
     "AssayTable",
-    "CATALOGUE",
     "codes",
     "CurationConfig",
     "features",

@@ -14,7 +14,7 @@ from cinchona.datasets.inputs import Input
 from cinchona.datasets.parquetrows import open_parquet, parquet_layout
 from cinchona.datasets.partitions import Layout, LibraryFile, StoredFormat
 from cinchona.datasets.scanning import DigestingReader, scan_text
-from cinchona.datasets.sniffing import HEAD_BYTES, Sniffed, sniff_layout, splitter_of
+from cinchona.datasets.sniffing import HEAD_BYTES, Sniffed, is_blank, sniff_layout, splitter_of
 from cinchona.datasets.staging import GZIP, Capped, Prefixed, read_head, stage_bytes, stage_text
 from cinchona.digests import digest_file, digest_json
 from cinchona.errors import InputError
@@ -55,8 +55,8 @@ def _from_file(path: Path, staging: Path, reader: ReaderConfig, *, extra: Extra)
         return _from_gzip(path, staging, reader, extra=extra)
     kind = sniff_format(head, path.name, reader)
     if kind == "parquet":
-        return _parquet(path, path.name, reader, digest=digest_file(path), extra=extra)
-    if not head.strip():
+        return _parquet(path, path.name, reader, digest=digest_file(path), n_bytes=path.stat().st_size, extra=extra)
+    if is_blank(head):
         return _empty(path.name, digest_file(path), path.stat().st_size)
     sniffed = sniff_layout(head, path.name, kind, reader, extra=extra)
     scan = scan_text(path, splitter_of(sniffed.layout), start=sniffed.start)
@@ -75,7 +75,7 @@ def _from_gzip(path: Path, staging: Path, reader: ReaderConfig, *, extra: Extra)
         if kind == "parquet":
             target = staging / f"{digest[:16]}.parquet"
             stage_bytes(stream, head, target=target)
-            return _parquet(target, path.name, reader, digest=digest, extra=extra)
+            return _parquet(target, path.name, reader, digest=digest, n_bytes=path.stat().st_size, extra=extra)
         if sniffed is None:
             return _empty(path.name, digest, path.stat().st_size)
         target = staging / f"{digest[:16]}-{_short(sniffed.layout)}.parquet"
@@ -95,7 +95,7 @@ def _from_stream(raw: BinaryIO, name: str, staging: Path, reader: ReaderConfig, 
     target = staging / f"{name}.parquet"
     if kind == "parquet":
         stage_bytes(stream, head, target=target)
-        return _parquet(target, name, reader, digest=packed.digest, extra=extra)
+        return _parquet(target, name, reader, digest=packed.digest, n_bytes=packed.n_bytes, extra=extra)
     if sniffed is None:
         return _empty(name, packed.digest, packed.n_bytes)
     n_rows = stage_text(stream, head, sniffed, target=target)
@@ -106,16 +106,16 @@ def _from_stream(raw: BinaryIO, name: str, staging: Path, reader: ReaderConfig, 
 def _understand(head: bytes, name: str, reader: ReaderConfig, *, extra: Extra) -> tuple[FileFormat, Sniffed | None]:
     """Format and layout; no layout for Parquet, which has its own, and for an empty input."""
     kind = sniff_format(head, name, reader)
-    if kind == "parquet" or not head.strip():
+    if kind == "parquet" or is_blank(head):
         return kind, None
     return kind, sniff_layout(head, name, kind, reader, extra=extra)
 
 
-def _parquet(path: Path, name: str, reader: ReaderConfig, *, digest: str, extra: Extra) -> LibraryFile:
+def _parquet(path: Path, name: str, reader: ReaderConfig, *, digest: str, n_bytes: int, extra: Extra) -> LibraryFile:
     file = open_parquet(path, name=name, max_row_group_bytes=reader.max_row_group_bytes)
     layout, decisions = parquet_layout(file, name, reader, extra=extra)
     return LibraryFile(
-        name=name, path=str(path), format="parquet", digest=digest, n_bytes=path.stat().st_size,
+        name=name, path=str(path), format="parquet", digest=digest, n_bytes=n_bytes,
         n_rows=file.metadata.num_rows, layout=layout, decisions=decisions,
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ def parent_of(mol: Chem.Mol, config: StandardizeConfig) -> Parent | Rejected:
     if config.tautomer:
         parent, change = _canonical_tautomer(parent, config)
         flags |= change
-    return _settled(parent, flags)
+    return settled(parent, flags)
 
 
 def _strip(mol: Chem.Mol) -> Chem.Mol:
@@ -154,8 +154,11 @@ def _canonical_tautomer(mol: Chem.Mol, config: StandardizeConfig) -> tuple[Chem.
     return (best, {Flag.TAUTOMER_CHANGED}) if changed else (mol, set())
 
 
-def _settled(mol: Chem.Mol, flags: set[Flag]) -> Parent | Rejected:
-    # What the pipeline leaves may write a SMILES that reads back a little differently; one more round settles it.
+def settled(mol: Chem.Mol, flags: set[Flag]) -> Parent | Rejected:
+    """The parent whose canonical SMILES reads back as itself, with the flags that its structure asks for.
+
+    What the pipeline leaves may write a SMILES that reads back a little differently; one more round settles it.
+    """
     again = parse_smiles(Chem.MolToSmiles(mol))
     if isinstance(again, Rejected):
         return Rejected(Stage.STANDARDIZE, f"the standardized structure does not read back: {again.reason}")
@@ -172,4 +175,4 @@ def has_unspecified_stereo(mol: Chem.Mol) -> bool:
     return any(info.specified == unspecified for info in Chem.FindPotentialStereo(mol))
 
 
-__all__ = ["Flag", "Parent", "has_unspecified_stereo", "parent_of"]
+__all__ = ["Flag", "Parent", "has_unspecified_stereo", "parent_of", "settled"]

@@ -60,8 +60,8 @@ class Splitter(Protocol):
             final: Nothing follows, so a rest without terminator is a record too.
         """
 
-    def next_start(self, data: bytes, *, final: bool) -> int:
-        """Byte after the terminator of a record that began earlier, or -1 if it is not in ``data``."""
+    def next_start(self, data: bytes, *, fresh: bool) -> int:
+        """Byte after the first terminator in ``data``, or -1; ``fresh`` if ``data`` begins where the record does."""
 
 
 def blocks(read: Callable[[int], bytes], splitter: Splitter, *, offset: int = 0, chunk: int = CHUNK) -> Iterator[Block]:
@@ -87,28 +87,34 @@ def blocks(read: Callable[[int], bytes], splitter: Splitter, *, offset: int = 0,
         else:
             pending = data
         if len(pending) > splitter.cap and not final:
-            block, pending = _skip(read, splitter, pending, offset)
+            block, pending = _skip(read, splitter, pending, offset=offset, chunk=chunk)
             yield block
             offset += int(block.ends[0])
 
 
-def _skip(read: Callable[[int], bytes], splitter: Splitter, data: bytes, offset: int) -> tuple[Block, bytes]:
+def _skip(
+    read: Callable[[int], bytes], splitter: Splitter, data: bytes, *, offset: int, chunk: int
+) -> tuple[Block, bytes]:
     """Read on to the end of a record that is too long, keeping only its head."""
     head = data[:HEAD_KEPT]
     length = 0
-    while (start := splitter.next_start(data, final=False)) < 0:
-        kept = data[-_OVERLAP:]  # a terminator may lie across two chunks
+    fresh = True
+    while (start := splitter.next_start(data, fresh=fresh)) < 0:
+        kept = _open_line(data, splitter.cap)  # a terminator may lie across two chunks
         length += len(data) - len(kept)
-        chunk = read(CHUNK)
-        if not chunk:
-            end = splitter.next_start(kept, final=True)
-            end = len(kept) if end < 0 else end
-            return Block(offset, head, np.array([length + end]), cut=True), kept[end:]
-        data = kept + chunk
+        fresh = fresh and len(kept) == len(data)
+        piece = read(chunk)
+        if not piece:
+            start = len(kept)
+            data = kept
+            break
+        data = kept + piece
     return Block(offset, head, np.array([length + start]), cut=True), data[start:]
 
 
-_OVERLAP: Final = 8
+def _open_line(data: bytes, cap: int) -> bytes:
+    line = data[max(data.rfind(b"\n"), 0) :]
+    return line if len(line) <= cap else line[-1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +128,9 @@ class Lines:
         found = _positions(data, _NEWLINE) + 1
         return _with_rest(found, data) if final else found
 
-    def next_start(self, data: bytes, *, final: bool) -> int:
+    def next_start(self, data: bytes, *, fresh: bool) -> int:
         """See :class:`Splitter`."""
-        del final
+        del fresh
         return data.find(b"\n") + 1 or -1
 
 
@@ -145,9 +151,9 @@ class QuotedLines:
             return Lines(self.cap).ends(data, final=final)
         return self._by_parity(data, final=final)
 
-    def next_start(self, data: bytes, *, final: bool) -> int:
+    def next_start(self, data: bytes, *, fresh: bool) -> int:
         """See :class:`Splitter`."""
-        return Lines(self.cap).next_start(data, final=final)
+        return Lines(self.cap).next_start(data, fresh=fresh)
 
     def _by_parity(self, data: bytes, *, final: bool) -> np.ndarray:
         # If all quotes stand where RFC 4180 wants them, a line end is inside a field exactly after an odd number.
@@ -165,18 +171,18 @@ class QuotedLines:
     def _by_rule(self, data: bytes, *, final: bool) -> np.ndarray:
         # Field by field, for data with stray or unclosed quotes.
         pattern = _record_pattern(self.delimiter)
+        text = data + b"\n" if final and not data.endswith(b"\n") else data
         found: list[int] = []
         start = 0
-        while (line := data.find(b"\n", start)) >= 0:
-            if data.find(b'"', start, line) >= 0:
-                match = pattern.match(data, start, start + self.cap)
-                if match is None and not final and len(data) - start <= self.cap:
+        while (line := text.find(b"\n", start)) >= 0:
+            if text.find(b'"', start, line) >= 0:
+                match = pattern.match(text, start, start + self.cap)
+                if match is None and not final and len(text) - start <= self.cap:
                     break  # the field may be closed in the next chunk
                 line = match.end() - 1 if match else line
             start = line + 1
             found.append(start)
-        ends = np.array(found, np.int64)
-        return _with_rest(ends, data) if final else ends
+        return np.minimum(np.array(found, np.int64), len(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,23 +195,24 @@ class SdfRecords:
         """See :class:`Splitter`."""
         found: list[int] = []
         start = 0
-        while (end := self._end(data, start, final=final)) > 0:
+        while (end := self._end(data, start, fresh=True)) > 0:
             found.append(end)
             start = end
         ends = np.array(found, np.int64)
         has_rest = final and bool(data[start:].strip())
         return np.append(ends, len(data)) if has_rest else ends
 
-    def next_start(self, data: bytes, *, final: bool) -> int:
+    def next_start(self, data: bytes, *, fresh: bool) -> int:
         """See :class:`Splitter`."""
-        return self._end(data, 0, final=final)
+        return self._end(data, 0, fresh=fresh)
 
-    def _end(self, data: bytes, start: int, *, final: bool) -> int:
-        at = start if data.startswith(b"$$$$", start) else data.find(b"\n$$$$", start) + 1
-        if at == 0 and not data.startswith(b"$$$$", start):
-            return -1
-        line = data.find(b"\n", at)
-        return line + 1 if line >= 0 else (len(data) if final else -1)
+    def _end(self, data: bytes, start: int, *, fresh: bool) -> int:
+        if fresh and data.startswith(b"$$$$", start):
+            line = data.find(b"\n", start)
+        else:
+            at = data.find(b"\n$$$$", start)
+            line = data.find(b"\n", at + 1) if at >= 0 else -1
+        return line + 1 or -1
 
 
 def _positions(data: bytes, byte: int) -> np.ndarray:
@@ -225,8 +232,7 @@ def _are_regular(data: bytes, quotes: np.ndarray, delimiter: bytes) -> bool:
     opens = (opening == 0) | np.isin(before, [_NEWLINE, delimiter[0], _QUOTE])
     after = array[np.minimum(closing + 1, len(array) - 1)]
     closes = (closing == len(array) - 1) | np.isin(after, [_NEWLINE, ord("\r"), delimiter[0], _QUOTE])
-    # A last quote at the end of the data may be the first of a pair.
-    return bool(opens.all() and closes.all()) and not (len(closing) and closing[-1] == len(array) - 1)
+    return bool(opens.all() and closes.all())
 
 
 @cache

@@ -255,6 +255,11 @@ def _check_columns(reader: ReaderConfig, columns: Sequence[str], name: str) -> N
             named(sample, wanted, where=name, setting=f"reader.{setting}")
 
 
+def is_blank(head: bytes) -> bool:
+    """Whether there is nothing but a byte order mark and blanks."""
+    return not head.removeprefix(_BOM).strip()
+
+
 def _text(data: bytes) -> str:
     try:
         return data.decode()
@@ -262,4 +267,4 @@ def _text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-__all__ = ["HEAD_BYTES", "Sniffed", "sniff_layout", "splitter_of"]
+__all__ = ["HEAD_BYTES", "Sniffed", "is_blank", "sniff_layout", "splitter_of"]

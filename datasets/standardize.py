@@ -15,8 +15,9 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 
 from cinchona.datasets.config import StandardizeConfig
-from cinchona.datasets.parent import Flag, parent_of
+from cinchona.datasets.parent import Flag, Parent, parent_of
 from cinchona.datasets.parsing import Rejected, one_line, parse_smiles
+from cinchona.datasets.quick_parents import quick_parents
 from cinchona.records import BASE_COLUMNS, CompoundBatch, Reject, Stage
 
 NOT_DUPLICATE: Final = -1
@@ -65,16 +66,8 @@ def standardize(smiles: str, config: StandardizeConfig | None = None) -> Standar
         The standard form, or why there is none (stage PARSE or STANDARDIZE).
     """
     rules = config or StandardizeConfig()
-    mol = parse_smiles(smiles, max_length=rules.max_smiles_length)
-    if isinstance(mol, Rejected):
-        return mol
-    if mol.GetNumHeavyAtoms() > rules.max_atoms:
-        return Rejected(Stage.STANDARDIZE, f"{mol.GetNumHeavyAtoms():,} heavy atoms, at most {rules.max_atoms:,}")
-    with rdBase.BlockLogs():
-        try:
-            return _standardize(smiles, mol, rules)
-        except (ValueError, RuntimeError) as error:  # RDKit's sanitization errors are ValueErrors
-            return Rejected(Stage.STANDARDIZE, one_line(str(error)) or type(error).__name__)
+    mol = _parsed(smiles, rules)
+    return mol if isinstance(mol, Rejected) else _guarded(smiles, mol, rules)
 
 
 def standardize_batch(batch: CompoundBatch, config: StandardizeConfig | None = None) -> StandardizedBatch:
@@ -85,8 +78,9 @@ def standardize_batch(batch: CompoundBatch, config: StandardizeConfig | None = N
         config: Rules; None for the defaults.
     """
     rules = config or StandardizeConfig()
-    known: dict[str, Standardized | Rejected] = {}
-    done = [known[s] if s in known else known.setdefault(s, standardize(s, rules)) for s in batch.smiles]
+    given = batch.smiles
+    known = _standardize_distinct(list(dict.fromkeys(given)), rules)
+    done = [known[s] for s in given]
     kept = [(k, result) for k, result in enumerate(done) if isinstance(result, Standardized)]
     rows = batch.row_ids.tolist()
     rejects = tuple(r.of_row(row) for row, r in zip(rows, done, strict=True) if isinstance(r, Rejected))
@@ -118,10 +112,39 @@ def inchikey(smiles: str) -> str:
         return str(Chem.MolToInchiKey(mol))  # type: ignore[no-untyped-call]
 
 
+def _standardize_distinct(given: list[str], rules: StandardizeConfig) -> dict[str, Standardized | Rejected]:
+    parsed = {text: _parsed(text, rules) for text in given}
+    mols = {text: mol for text, mol in parsed.items() if not isinstance(mol, Rejected)}
+    done: dict[str, Standardized | Rejected] = {t: mol for t, mol in parsed.items() if isinstance(mol, Rejected)}
+    with rdBase.BlockLogs():
+        quick = quick_parents(list(mols), list(mols.values()), rules)
+    for (text, mol), parent in zip(mols.items(), quick, strict=True):
+        done[text] = _guarded(text, mol, rules) if parent is None else _of_parent(text, parent)
+    return done
+
+
+def _parsed(smiles: str, rules: StandardizeConfig) -> Chem.Mol | Rejected:
+    mol = parse_smiles(smiles, max_length=rules.max_smiles_length)
+    if not isinstance(mol, Rejected) and mol.GetNumHeavyAtoms() > rules.max_atoms:
+        return Rejected(Stage.STANDARDIZE, f"{mol.GetNumHeavyAtoms():,} heavy atoms, at most {rules.max_atoms:,}")
+    return mol
+
+
+def _guarded(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:
+    with rdBase.BlockLogs():
+        try:
+            return _standardize(smiles, mol, rules)
+        except (ValueError, RuntimeError) as error:  # RDKit's sanitization errors are ValueErrors
+            return Rejected(Stage.STANDARDIZE, one_line(str(error)) or type(error).__name__)
+
+
 def _standardize(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:
     if rules.method == "none":
         return Standardized(smiles, str(Chem.MolToSmiles(mol)), frozenset())
-    parent = parent_of(mol, rules)
+    return _of_parent(smiles, parent_of(mol, rules))
+
+
+def _of_parent(smiles: str, parent: Parent | Rejected) -> Standardized | Rejected:
     if isinstance(parent, Rejected):
         return parent
     return Standardized(smiles, parent.smiles, frozenset(str(flag) for flag in parent.flags))

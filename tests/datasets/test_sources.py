@@ -1,0 +1,487 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import strategies
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cinchona.datasets.config import ReaderConfig
+from cinchona.datasets.sources import Library, Partition, open_library, read_partition
+from cinchona.errors import (
+    ColumnError,
+    ConfigError,
+    InputError,
+    NoUsableRowsError,
+    UnsafeFileError,
+)
+from cinchona.records import Stage
+
+
+def read(source, tmp_path: Path, *, rows: int = 7, extra: Sequence[str] | None = (), **reader):
+    """Library, its readable rows as dicts and its rejects, read through JSON as a worker would."""
+    library = open_library(
+        [source] if isinstance(source, str | Path) else source,
+        staging=tmp_path / "staged",
+        reader=ReaderConfig(**reader),
+        extra_columns=extra,
+    )
+    found, rejects = [], []
+    for partition in library.partitions(rows):
+        twin = Partition.from_json(json.loads(json.dumps(partition.to_json())))
+        assert twin == partition
+        batch, rejected = read_partition(twin)
+        assert len(batch) + len(rejected) == partition.n_rows
+        found += batch.data.to_pylist()
+        rejects += rejected
+    ids = sorted([row["row_id"] for row in found] + [reject.row_id for reject in rejects])
+    assert ids == list(range(library.n_rows))
+    return library, found, rejects
+
+
+def file_of(tmp_path: Path, data: bytes | str, name: str = "library.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+TWO = "smiles,id\nCCO,a\nCCN,b\n"
+
+
+# ---------------------------------------------------------------------------------------------- layouts
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("x.csv", TWO),
+        ("x.csv", "\ufeff" + TWO),
+        ("x.csv", TWO.replace("\n", "\r\n")),
+        ("x.csv", TWO.rstrip()),
+        ("x.csv", TWO + "\n \n\t\n"),
+        ("x.csv", 'smiles,id\n"CCO","a"\n"CCN","b"'),
+        ("x.csv", "# made by hand\n" + TWO),
+        ("x.tsv", TWO.replace(",", "\t")),
+        ("x.csv", TWO.replace(",", ";")),
+        ("x.txt", TWO.replace(",", "|")),
+        ("x.smi", "CCO a\nCCN b\n"),
+        ("x.smi", "CCO\ta\tmore\nCCN\tb\n"),
+        ("x.smi", "SMILES Name\nCCO a\nCCN b\n"),
+        ("x.smi", "smiles\tid\nCCO\ta\nCCN\tb\n"),
+        ("x.smi", "index,smiles,chembl_id\n0,CCO,a\n1,CCN,b\n"),
+        ("x.smi", "#Mol_ID\tStructure\na\tCCO\nb\tCCN\n"),
+        ("x", "id,canonical_smiles\na,CCO\nb,CCN\n"),
+        ("x.csv", "what,how,compound_id\nCCO,1,a\nCCN,2,b\n"),
+    ],
+)
+def test_text_layouts(tmp_path, name, text):
+    reader = {"smiles_column": "what"} if text.startswith("what") else {}
+    library, rows, rejects = read(file_of(tmp_path, text, name), tmp_path, **reader)
+    assert [(row["compound_id"], row["smiles"]) for row in rows] == [("a", "CCO"), ("b", "CCN")]
+    assert not rejects
+    assert library.files[0].decisions
+
+
+def test_no_header_and_columns_found_by_parse_rate(tmp_path):
+    text = "".join(f"{smiles},{k}.5\n" for k, smiles in enumerate(["CCCCO", "c1ccccc1", "CCN(C)C", "C(C", "OCCO"]))
+    library, rows, _ = read(file_of(tmp_path, text), tmp_path, extra=None)
+    assert [row["smiles"] for row in rows][:2] == ["CCCCO", "c1ccccc1"]
+    assert [row["compound_id"] for row in rows][:2] == ["0", "1"]
+    assert rows[0]["column_2"] == "0.5"
+    assert "no header line" in library.files[0].decisions[0]
+
+
+def test_cx_extensions_belong_to_the_structure(tmp_path):
+    _, rows, _ = read(file_of(tmp_path, "CCO |$;;a$| ethyl alcohol\nCC |c\n", "x.cxsmiles"), tmp_path)
+    assert [(row["smiles"], row["compound_id"]) for row in rows] == [
+        ("CCO |$;;a$|", "ethyl alcohol"),
+        ("CC", "|c"),
+    ]
+
+
+def test_columns_of_unequal_names_and_extra_ones(tmp_path):
+    path = file_of(tmp_path, "SMILES,ID,row_id,note\nCCO,a,9,x\nCCN,b,8,\n")
+    _, rows, _ = read(path, tmp_path, extra=None)
+    assert [(row["source_row_id"], row["note"]) for row in rows] == [("9", "x"), ("8", "")]
+    _, rows, _ = read(path, tmp_path, extra=["note"], smiles_column="smiles", id_column="id")
+    assert list(rows[0]) == ["row_id", "compound_id", "smiles", "flags", "note"]
+
+
+MOL_BLOCK = """{title}
+  test
+
+  2  1  0  0  0  0            999 V2000
+    0.0000    0.0000    0.0000 C   0  0
+    1.0000    0.0000    0.0000 {atom}   0  0
+  1  2  1  0
+M  END
+"""
+
+
+def sdf(title: str = "", atom: str = "O", **properties: str) -> str:
+    block = MOL_BLOCK.format(title=title, atom=atom)
+    return block + "".join(f">  <{key}>  (1)\n{value}\n\n" for key, value in properties.items()) + "$$$$\n"
+
+
+def test_sdf_with_damage_goes_on(tmp_path):
+    good, bad = sdf("one", ID="x1", pIC50="6.1"), sdf("", "N", ID="x2", pIC50="7\nmore")
+    broken = sdf("three").replace("  2  1  0", "foo  1  0")
+    short = "\n".join(sdf("four").split("\n")[:5]) + "\n$$$$\n"
+    valence = sdf("five").replace("  1  2  1  0", "  1  2  3  0")
+    text = good + bad + broken + short + valence + "$$$$\n" + sdf("six", "S").removesuffix("$$$$\n")
+    _, rows, rejects = read(file_of(tmp_path, text, "x.sdf"), tmp_path, extra=["pIC50"], rows=3)
+    assert [(r["compound_id"], r["smiles"], r["pIC50"]) for r in rows] == [
+        ("one", "CO", "6.1"),
+        ("x2", "CN", "7\nmore"),
+        ("six", "CS", ""),
+    ]
+    assert [(r.row_id, r.stage) for r in rejects] == [
+        (2, Stage.PARSE),
+        (3, Stage.PARSE),
+        (4, Stage.PARSE),
+        (5, Stage.READ),
+    ]
+    assert "counts line not readable" in rejects[0].reason
+    assert "2 atom and bond lines, 3 counted" in rejects[1].reason
+
+
+def test_sdf_identifier_from_a_property(tmp_path):
+    path = file_of(tmp_path, sdf("t1", code="A-1") + sdf("t2"), "x.sdf")
+    _, rows, _ = read(path, tmp_path, id_column="code")
+    assert [row["compound_id"] for row in rows] == ["A-1", "1"]
+
+
+def test_parquet_of_several_types(tmp_path):
+    table = pa.table({
+        "Smiles": pa.array(["CCO", None, "C" * 40, "CC\0", "CCN"]).dictionary_encode(),
+        "cid": pa.array([7, 8, 9, 10, None]),
+        "mass": pa.array([1.5, 2.0, 3.0, 4.0, 5.0]),
+        "atoms": pa.array([[1], [2], [3], [4], [5]]),
+    })  # fmt: skip
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, row_group_size=2)
+    for size in (1, 2, 3, 10):
+        _, rows, rejects = read(path, tmp_path, rows=size, extra=None, max_cell_length=30)
+        assert [(r["compound_id"], r["smiles"], r["mass"]) for r in rows] == [("7", "CCO", "1.5"), ("4", "CCN", "5")]
+        assert [r.reason.split(",")[0] for r in rejects] == [
+            "empty SMILES",
+            "SMILES of 40 characters",
+            "NUL byte in the row",
+        ]
+
+
+# ---------------------------------------------------------------------------------------------- damaged rows
+
+
+def test_each_bad_row_has_its_reason(tmp_path):
+    rows = [b"CCO,a", b"", b"CCN", b",c", b"C\0C,d", b"CC,\xe9t\xe9", b"C,1,2,3", b"CN,e,,", b"x" * 400, b'"CC,f', b"CF,g"]
+    _, found, rejects = read(file_of(tmp_path, b"smiles,id\n" + b"\n".join(rows)), tmp_path, max_record_bytes=64)
+    assert {r.row_id: r.reason for r in rejects} == {
+        1: "empty row",
+        2: "1 fields, expected 2",
+        3: "empty SMILES",
+        4: "NUL byte in the row",
+        6: "4 fields, expected 2",
+        8: "record of 401 bytes, at most 64 are read",
+        9: "1 fields, expected 2",
+    }
+    assert [(r["compound_id"], r["flags"]) for r in found] == [("a", ""), ("\xe9t\xe9", "latin1"), ("e", ""), ("g", "")]
+
+
+def test_a_row_that_swallowed_others_says_so(tmp_path):
+    text = 'smiles,id\nCCO,"a\nCCN,b\nCCC,c"\nCCCC,d\nCC,"e""f"\n'
+    _, rows, rejects = read(file_of(tmp_path, text), tmp_path)
+    assert [row["compound_id"] for row in rows] == ["a\nCCN,b\nCCC,c", "d", 'e"f']
+    _, _, rejects = read(file_of(tmp_path, 'smiles,id\nCCO,a\n"CCN,b\nCCC,c"x,y,z\n'), tmp_path)
+    assert "spans 2 lines: a quote that is not closed?" in rejects[0].reason
+
+
+def test_a_megabyte_line_is_one_reject(tmp_path):
+    data = b"smiles,id\nCCO,a\n" + b"C" * 1_000_000 + b",b\nCCN,c\n"
+    _, rows, rejects = read(file_of(tmp_path, data), tmp_path)
+    assert [row["compound_id"] for row in rows] == ["a", "c"]
+    assert [r.reason for r in rejects] == ["record of 1,000,003 bytes, at most 262,144 are read"]
+
+
+def test_long_identifiers_are_rejected(tmp_path):
+    _, _, rejects = read(file_of(tmp_path, f"CCO {'i' * 200}\nCCN b\n", "x.smi"), tmp_path, max_cell_length=100)
+    assert [r.reason for r in rejects] == ["identifier of 200 characters, at most 100 are read"]
+
+
+def test_duplicate_identifiers_are_kept(tmp_path):
+    _, rows, _ = read(file_of(tmp_path, "smiles,id\nCCO,a\nCCN,a\n"), tmp_path)
+    assert [row["compound_id"] for row in rows] == ["a", "a"]
+
+
+# ---------------------------------------------------------------------------------------------- partitions
+
+
+@pytest.mark.parametrize("rows", [1, 3, 999, 1000, 1001, 2500, 10_000])
+def test_partitions_of_any_size_cover_the_same_rows(tmp_path, rows):
+    lines = [f"{'C' * (k % 9 + 1)}O,{k}" if k % 11 else "" for k in range(3_210)]
+    path = file_of(tmp_path, "smiles,id\n" + "\n".join(lines) + "\n\n\n")
+    library = open_library([path], staging=tmp_path)
+    parts = list(library.partitions(rows)) if rows > 1 else list(library.partitions(rows))[:40]
+    assert [part.partition_id for part in parts] == list(range(len(parts)))
+    for part in parts:
+        batch, rejects = read_partition(part)
+        assert {*batch.row_ids.tolist(), *(r.row_id for r in rejects)} == set(
+            range(part.first_row, part.first_row + part.n_rows)
+        )
+        assert batch.compound_ids == [str(row) for row in batch.row_ids.tolist()]
+    assert library.n_rows == 3_210
+
+
+def test_rows_are_numbered_over_all_files_in_order(tmp_path):
+    first, second = file_of(tmp_path, TWO, "b.csv"), file_of(tmp_path, "CCC c\nCCF d\nCCCl e\n", "a.smi")
+    library, rows, _ = read([first, second], tmp_path, rows=2)
+    assert [row["compound_id"] for row in rows] == list("abcde")
+    assert [part.n_rows for part in library.partitions(2)] == [2, 2, 1]
+    with pytest.raises(ConfigError):
+        next(library.partitions(0))
+    assert [len(batch) for batch, _ in library.batches(2)] == [2, 2, 1]
+
+
+def test_the_digest_follows_content_not_names(tmp_path):
+    one, same = file_of(tmp_path, TWO, "one.csv"), file_of(tmp_path, TWO, "same.csv")
+    other = file_of(tmp_path, TWO.replace("CCN", "CCS"), "other.csv")
+    digests = [open_library([path], staging=tmp_path).digest for path in (one, same, other)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_file_that_changed_is_refused(tmp_path):
+    path = file_of(tmp_path, TWO)
+    (part,) = open_library([path], staging=tmp_path).partitions(10)
+    path.write_text("smiles,id\nCCO,a\n")
+    with pytest.raises(InputError, match="2 when it was scanned"):
+        read_partition(part)
+    path.unlink()
+    with pytest.raises(InputError, match="gone"):
+        read_partition(part)
+    table = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"smiles": ["CCO", "CCN"]}), table)
+    (part,) = open_library([table], staging=tmp_path).partitions(10)
+    pq.write_table(pa.table({"smiles": ["CCO"]}), table)
+    with pytest.raises(InputError, match="ends at row 1"):
+        read_partition(part)
+
+
+@settings(max_examples=60)
+@given(
+    table=strategies.messy_tables(encodings=("utf-8", "utf-8-sig", "latin-1"), cells=st.sampled_from(["CCO", "c1cc", ""])),
+    size=st.integers(1, 13),
+)
+def test_messy_tables_account_for_every_row(tmp_path_factory, table, size):
+    folder = tmp_path_factory.mktemp("messy")
+    path = file_of(folder, table.data)
+    reader = {"smiles_column": table.header[1].strip(), "id_column": table.header[0].strip()}
+    try:
+        _, rows, rejects = read(path, folder, rows=size, extra=None, **reader)
+    except NoUsableRowsError:
+        assert not table.rows
+        return
+    inner_blanks = len({before for before in table.blank_lines if before < len(table.rows)})
+    assert len(rows) + len(rejects) == len(table.rows) + inner_blanks
+    whole = [row for row in table.rows if len(row) == len(table.header) and row[1].strip()]
+    assert [row["smiles"] for row in rows] == [row[1].strip() for row in whole]
+    for row, wanted in zip(rows, whole, strict=True):
+        assert row["compound_id"] == (wanted[0].strip() or str(row["row_id"]))
+        assert row["pIC50"] == wanted[2].strip()
+    _, again, _ = read(path, folder, rows=100, extra=None, **reader)
+    assert again == rows
+
+
+# ---------------------------------------------------------------------------------------------- unseekable inputs
+
+
+def test_gzip_is_staged_once_and_reads_the_same(tmp_path):
+    text = "smiles,id\n" + "".join(f"{'C' * (k % 30 + 1)},{k}\n" for k in range(2_500)) + "\n" + "x" * 300 + "\n"
+    plain = file_of(tmp_path, text)
+    members = [gzip.compress(text[:1000].encode()), gzip.compress(text[1000:].encode())]
+    packed = file_of(tmp_path, b"".join(members), "y.csv.gz")
+    _, rows, rejects = read(plain, tmp_path, rows=333, max_record_bytes=200)
+    library, twin, twin_rejects = read(packed, tmp_path, rows=333, max_record_bytes=200)
+    assert (twin, twin_rejects) == (rows, rejects)
+    assert [r.reason for r in rejects] == ["empty row", "record of 301 bytes, at most 200 are read"]
+    staged = Path(library.files[0].path)
+    before = staged.stat().st_mtime_ns
+    assert open_library([packed], staging=tmp_path / "staged", reader=ReaderConfig(max_record_bytes=200)).n_rows == 2_502
+    assert staged.stat().st_mtime_ns == before
+    assert library.files[0].n_bytes == packed.stat().st_size
+
+
+def test_gzipped_sdf_and_parquet(tmp_path):
+    packed = file_of(tmp_path, gzip.compress((sdf("a") + sdf("b", "Xx") + sdf("c", "N")).encode()), "x.sdf.gz")
+    _, rows, rejects = read(packed, tmp_path, rows=2)
+    assert [row["smiles"] for row in rows] == ["CO", "CN"]
+    assert rejects[0].stage is Stage.PARSE
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"smiles": ["CCO"], "id": ["q"]}), sink)
+    _, rows, _ = read(file_of(tmp_path, gzip.compress(sink.getvalue()), "t.parquet.gz"), tmp_path)
+    assert rows[0]["compound_id"] == "q"
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-30], lambda data: data[:40] + b"\0\0\0" + data[43:]])
+def test_damaged_gzip_is_an_error(tmp_path, spoil):
+    text = "smiles,id\n" + "".join(f"CCO,{k * 7919 % 1000}\n" for k in range(500))
+    packed = file_of(tmp_path, spoil(gzip.compress(text.encode())), "x.csv.gz")
+    with pytest.raises(InputError, match="gzip file"):
+        read(packed, tmp_path)
+    assert not list((tmp_path / "staged").glob("*.parquet"))
+
+
+def test_gzip_bombs_are_refused(tmp_path):
+    bomb = file_of(tmp_path, gzip.compress(b"smiles\n" + b"C" * (80 << 20)), "bomb.csv.gz")
+    with pytest.raises(UnsafeFileError, match="times its size"):
+        read(bomb, tmp_path)
+    with pytest.raises(UnsafeFileError, match="holds more than"):
+        read(bomb, tmp_path, max_unpacked_bytes=1_000_000, max_expansion=1e9)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("kind", ["text", "parquet"])
+def test_standard_input(tmp_path, monkeypatch, pack, kind):
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"smiles": ["CCO", "CCN"], "id": ["a", "b"]}), sink)
+    data = pack(TWO.encode() if kind == "text" else sink.getvalue())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    library, rows, _ = read("-", tmp_path)
+    assert [(row["compound_id"], row["smiles"]) for row in rows] == [("a", "CCO"), ("b", "CCN")]
+    assert (library.files[0].name, library.files[0].n_bytes) == ("stdin", len(data))
+
+
+def test_named_pipes(tmp_path):
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(TWO))
+    writer.start()
+    _, rows, _ = read(pipe, tmp_path)
+    writer.join()
+    assert [row["compound_id"] for row in rows] == ["a", "b"]
+
+
+# ---------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"smiles,id\n", b"\xef\xbb\xbf"])
+def test_empty_inputs(tmp_path, data):
+    with pytest.raises(NoUsableRowsError):
+        read(file_of(tmp_path, data), tmp_path)
+    with pytest.raises(NoUsableRowsError):
+        read(file_of(tmp_path, gzip.compress(data), "x.csv.gz"), tmp_path)
+
+
+def test_one_empty_file_among_others_is_no_error(tmp_path, caplog):
+    library, rows, _ = read([file_of(tmp_path, "", "e.csv"), file_of(tmp_path, TWO)], tmp_path)
+    assert (len(rows), [file.n_rows for file in library.files]) == (2, [0, 2])
+    assert "e.csv holds no record" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "data, match",
+    [
+        (b"PK\x03\x04rest", "zip archive"),
+        (b"BZh9rest", "bzip2"),
+        ("smiles,id\nCCO,a\n".encode("utf-16"), "UTF-16"),
+        (b"smiles,id\rCCO,a\rCCN,b\r", "carriage return"),
+        (b"PAR1 but no more", "Parquet file cannot be read"),
+        (b"\x89HDF\r\n", "HDF5"),
+    ],
+)
+def test_files_of_other_kinds(tmp_path, data, match):
+    with pytest.raises(InputError, match=match):
+        read(file_of(tmp_path, data), tmp_path)
+
+
+def test_pickles_are_refused(tmp_path):
+    with pytest.raises(UnsafeFileError, match="pickle"):
+        read(file_of(tmp_path, b"\x80\x04\x95rest", "x.pkl"), tmp_path)
+
+
+def test_parquet_in_name_only(tmp_path):
+    with pytest.raises(InputError, match="does not begin as Parquet"):
+        read(file_of(tmp_path, TWO, "x.parquet"), tmp_path)
+
+
+def test_large_row_groups_are_refused(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"smiles": [f"{'C' * 50}{k}" for k in range(500)]}), path)
+    with pytest.raises(UnsafeFileError, match="row group"):
+        read(path, tmp_path, max_row_group_bytes=2_000)
+
+
+def test_globs_folders_and_missing_files(tmp_path):
+    file_of(tmp_path, TWO, "b.csv")
+    file_of(tmp_path, TWO, "a.csv")
+    library = open_library([str(tmp_path / "*.csv")], staging=tmp_path / "staged")
+    assert [file.name for file in library.files] == ["a.csv", "b.csv"]
+    literal = file_of(tmp_path, TWO, "x[1].csv")
+    assert open_library([str(literal)], staging=tmp_path).files[0].name == "x[1].csv"
+    for bad, match in (("*.nothing", "no file matches"), ("gone.csv", "no file"), ("", "folder")):
+        with pytest.raises(InputError, match=match):
+            open_library([str(tmp_path / bad)], staging=tmp_path)
+    with pytest.raises(InputError, match="no input"):
+        open_library([], staging=tmp_path)
+    with pytest.raises(InputError, match="twice"):
+        open_library(["-", "-"], staging=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text, reader, match",
+    [
+        ("a,b\n1,2\n", {}, "no column holds SMILES"),
+        ("a,b\n1,2\n", {"smiles_column": "c"}, "no column 'c'"),
+        ("canonical_smiles,isomeric_smiles\nCCO,CCO\n", {}, "2 columns could hold the structures"),
+        ("x,y\nCCCO,CCCN\nCCCF,CCCS\n", {"header": True}, "2 columns could hold the structures"),
+        ("smiles,mol_id,cmpd_id\nCCO,1,2\n", {}, "2 columns could hold the identifiers"),
+        ("smiles,smiles\nCCO,CCN\n", {}, "same name"),
+        ("smiles,id\nCCO,1\n", {"id_column": "idd"}, "did you mean 'id'"),
+        ("CCO a\nCCN b\n", {"format": "smiles", "id_column": "name"}, "no column 'name'"),
+    ],
+)
+def test_column_errors_name_the_candidates(tmp_path, text, reader, match):
+    with pytest.raises(ColumnError, match=match):
+        read(file_of(tmp_path, text), tmp_path, **reader)
+
+
+def test_unreadable_files(tmp_path):
+    path = file_of(tmp_path, TWO)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("permissions do not bind this user")
+    with pytest.raises(InputError, match="may not be read"):
+        read(path, tmp_path)
+
+
+def test_vague_names_are_taken_only_if_they_parse(tmp_path):
+    text = "structure,notes\nkinase one,CCCCO\nkinase two,CCCCN\n"
+    _, rows, _ = read(file_of(tmp_path, text), tmp_path)
+    assert rows[0]["smiles"] == "CCCCO"
+
+
+@pytest.mark.slow
+def test_real_libraries_account_for_every_row(data_folder, tmp_path):
+    """Every file that users complained about elsewhere: corrupt lines, salts, metals, V3000, no names."""
+    for path in sorted((data_folder / "libraries" / "messy").iterdir()):
+        library, rows, rejects = read(path, tmp_path, rows=400)
+        assert len(rows) + len(rejects) == library.n_rows, path.name
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if ".sdf" in path.name:
+            assert library.n_rows == np.sum([line.startswith(b"$$$$") for line in raw.split(b"\n")]), path.name
+        else:
+            assert library.n_rows == len(raw.rstrip().split(b"\n")), path.name
+
+
+def test_library_type_is_documented():
+    assert Library.__doc__
