@@ -90,10 +90,10 @@ def distinct_ids(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
     widened = [plain(column) for column in columns]
     if len({column.type for column in widened}) > 1:
         widened = [column.cast(pa.large_string()) for column in widened]
-    uniques = [pc.unique(column) for column in widened]
-    ids = pc.drop_null(pc.unique(pa.chunked_array(uniques))) if len(uniques) > 1 else pc.drop_null(uniques[0])
-    if ids.type == pa.int64():
-        return pa.array(np.sort(ids.to_numpy(zero_copy_only=False)))
+    if widened[0].type == pa.int64():
+        keys = np.sort(np.concatenate([pc.drop_null(column).to_numpy() for column in widened]))
+        return pa.array(keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys)
+    ids = pc.drop_null(pc.unique(pa.chunked_array([pc.unique(column) for column in widened])))
     return ids.take(pc.sort_indices(ids))
 
 
@@ -109,12 +109,12 @@ def positions(column: pa.ChunkedArray, ids: pa.Array) -> np.ndarray:
 def _integer_positions(values: pa.ChunkedArray, ids: np.ndarray) -> np.ndarray:
     keys = pc.fill_null(values, int(ids[0]) - 1).to_numpy()
     low, span = int(ids[0]), int(ids[-1]) - int(ids[0]) + 1
-    if span > max(4 * len(ids), 1 << 16):
+    if span > max(16 * len(ids), 1 << 16):
         found = pc.fill_null(pc.index_in(values, value_set=pa.array(ids)), -1)
         return np.asarray(found.to_numpy(), np.int32)
     table = np.full(span + 2, -1, np.int32)  # one place below and one above for values outside
     table[ids - low + 1] = np.arange(len(ids), dtype=np.int32)
-    return table[np.clip(keys - low + 1, 0, span + 1)]
+    return np.asarray(table[np.clip(keys - low + 1, 0, span + 1)])
 
 
 def encode_labels(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:

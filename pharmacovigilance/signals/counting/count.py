@@ -13,17 +13,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
-from cinchona.errors import NoUsableRowsError
+from cinchona.errors import ConfigError, NoUsableRowsError
 from cinchona.pharmacovigilance.signals.counting import kernels
 from cinchona.pharmacovigilance.signals.counting.incidence import Incidence
 from cinchona.pharmacovigilance.signals.counting.pairs import Definition, PairCounts, Stratified
 from cinchona.pharmacovigilance.signals.counting.reports import CaseReports
 from cinchona.pharmacovigilance.signals.counting.strata import Strata
 from cinchona.settings import Config
+
+MAX_STRATUM_CELLS: Final = 150_000_000
+"""Largest table of margins by stratum, in cells of 8 bytes."""
 
 
 class Universe(StrEnum):
@@ -66,8 +69,11 @@ def count_pairs(reports: CaseReports, config: CountConfig | None = None, *, stra
 
     Raises:
         NoUsableRowsError: if the universe is empty.
+        ConfigError: if mentions are to be stratified, or the table of margins by stratum would not fit into memory.
     """
     wanted = config or CountConfig()
+    if strata is not None and wanted.counting == "mentions":
+        raise ConfigError("mentions cannot be stratified", expected="counting = reports with strata")
     exposed, mask = _universe(reports, wanted)
     inside = exposed if mask.all() else exposed.select(mask)
     drug_margin, event_margin, total = _margins(inside, wanted.counting)
@@ -77,7 +83,7 @@ def count_pairs(reports: CaseReports, config: CountConfig | None = None, *, stra
     )
     counts = PairCounts(
         reports.drug_labels, reports.event_labels, drug, event, n, drug_margin, event_margin, total,
-        definition=_definition(wanted, reports, strata),
+        definition=_definition(wanted, strata),
     )  # fmt: skip
     return counts if strata is None else replace(counts, stratified=_stratified(inside, strata, mask))
 
@@ -106,6 +112,16 @@ def count_by(
         if counts.total >= min_reports:
             found[label] = replace(counts, definition=replace(counts.definition, strata=f"only {label}"))
     return found
+
+
+def universe_of(reports: CaseReports, config: CountConfig) -> CaseReports:
+    """Reports of the universe with their drugs in the chosen roles; codes and labels stay.
+
+    Raises:
+        NoUsableRowsError: if the universe is empty.
+    """
+    exposed, mask = _universe(reports, config)
+    return exposed if mask.all() else exposed.select(mask)
 
 
 def _universe(reports: CaseReports, config: CountConfig) -> tuple[CaseReports, np.ndarray]:
@@ -147,12 +163,17 @@ def _stratified(inside: CaseReports, strata: Strata, mask: np.ndarray) -> Strati
 
 
 def _by_stratum(incidence: Incidence, codes: np.ndarray, n_strata: int) -> np.ndarray:
+    if incidence.n_items * n_strata > MAX_STRATUM_CELLS:
+        raise ConfigError(
+            f"{incidence.n_items} names in {n_strata} strata are too many", expected=f"at most {MAX_STRATUM_CELLS} cells",
+            remedy="code the drug names, or use fewer or wider strata",
+        )  # fmt: skip
     table = np.zeros((incidence.n_items, n_strata))
     kernels.margins_by_stratum(incidence.offsets, incidence.codes, codes, table)
     return table
 
 
-def _definition(config: CountConfig, reports: CaseReports, strata: Strata | None) -> Definition:
+def _definition(config: CountConfig, strata: Strata | None) -> Definition:
     mentions = config.counting == "mentions"
     return Definition(
         counting=config.counting,

@@ -51,7 +51,8 @@ class Incidence:
 
     def transpose(self) -> tuple[np.ndarray, np.ndarray]:
         """Cases of each item: offsets int64 (n_items + 1,) and case numbers int32 (nnz,), ascending per item."""
-        return _transpose(self.offsets, self.codes, self.n_items)
+        offsets, cases = _transpose(self.offsets, self.codes, self.n_items)
+        return offsets, cases
 
     def cases_of(self, item: int) -> np.ndarray:
         """Mask of the cases that have ``item``, bool, shape (n_cases,)."""
@@ -61,9 +62,7 @@ class Incidence:
         return mask
 
 
-def build_incidence(
-    cases: np.ndarray, items: np.ndarray, bits: np.ndarray, *, n_cases: int, n_items: int
-) -> Incidence:
+def build_incidence(cases: np.ndarray, items: np.ndarray, bits: np.ndarray, *, n_cases: int, n_items: int) -> Incidence:
     """Sort rows (case, item, role bits) into an :class:`Incidence`; repeated items of a case join their bits.
 
     Args:
@@ -77,8 +76,8 @@ def build_incidence(
     offsets = np.zeros(n_cases + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     sorted_codes, sorted_bits = _scatter(cases, items, bits, offsets)
-    compact = _sort_and_merge(offsets, sorted_codes, sorted_bits)
-    return Incidence(*compact, n_items)
+    new_offsets, new_codes, new_bits = _sort_and_merge(offsets, sorted_codes, sorted_bits)
+    return Incidence(new_offsets, new_codes, new_bits, n_items)
 
 
 @njit(cache=True)

@@ -44,7 +44,11 @@ def count_drug_rows(
                 counts[event] += 1
         if end + n_touched > capacity:
             capacity = max(2 * capacity, end + n_touched)
-            drugs, events, values = _grown(drugs, end, capacity), _grown(events, end, capacity), _grown(values, end, capacity)
+            drugs, events, values = (
+                _grown(drugs, end, capacity),
+                _grown(events, end, capacity),
+                _grown(values, end, capacity),
+            )
         _order(touched, n_touched, counts)
         for place in range(n_touched):
             event = touched[place]

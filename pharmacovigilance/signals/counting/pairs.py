@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,7 @@ from cinchona.pharmacovigilance.signals.counting.columns import encode_labels, p
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The four cells of many 2x2 tables, float64, each of shape (n,).
+    r"""The four cells of many 2x2 tables, float64, each of shape (n,).
 
     ========  =========  ============
     \\         event      no event
@@ -51,18 +50,18 @@ class Cells:
     @property
     def total(self) -> np.ndarray:
         """Size of the universe, float64, shape (n,)."""
-        return self.a + self.b + self.c + self.d
+        return np.asarray(self.a + self.b + self.c + self.d)
 
     @property
     def expected(self) -> np.ndarray:
         """Expected ``a`` if drug and event were independent: (a + b)(a + c) / total, float64, shape (n,)."""
-        return (self.a + self.b) * (self.a + self.c) / self.total
+        return np.asarray((self.a + self.b) * (self.a + self.c) / self.total)
 
     def smallest_expected(self) -> np.ndarray:
         """Smallest of the four expected cells, float64, shape (n,); below 5 a table counts as sparse."""
         rows = np.minimum(self.a + self.b, self.c + self.d)
         columns = np.minimum(self.a + self.c, self.b + self.d)
-        return rows * columns / self.total
+        return np.asarray(rows * columns / self.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +127,12 @@ class PairCounts:
     @property
     def n_drug(self) -> np.ndarray:
         """Drug margin of each pair, int64, shape (n,)."""
-        return self.drug_margin[self.drug]
+        return np.asarray(self.drug_margin[self.drug])
 
     @property
     def n_event(self) -> np.ndarray:
         """Event margin of each pair, int64, shape (n,)."""
-        return self.event_margin[self.event]
+        return np.asarray(self.event_margin[self.event])
 
     @property
     def cells(self) -> Cells:
@@ -150,7 +149,7 @@ class PairCounts:
         """
         if self.stratified is not None:
             return stratified_expected(self.stratified, self.drug, self.event)
-        return self.n_drug.astype(np.float64) * self.n_event / self.total
+        return np.asarray(self.n_drug.astype(np.float64) * self.n_event / self.total)
 
     def take(self, rows: np.ndarray) -> PairCounts:
         """Pairs at ``rows`` (positions or mask); margins and total stay those of the whole universe."""
@@ -194,20 +193,16 @@ class PairCounts:
         )
 
 
-def counts_of_pairs(
-    frame: object, *, drug: str = "drug", event: str = "event", n: str = "n", totals: Mapping[str, int] | None = None
-) -> PairCounts:
+def counts_of_pairs(frame: object, *, drug: str = "drug", event: str = "event", n: str = "n") -> PairCounts:
     """Counts from a table that already holds one row a pair (drug, event, n).
 
-    Margins are sums of ``n``, that is counts of mentions, unless ``totals`` gives the number of reports; only
-    mentions can be had from such a table. Rows with ``n`` = 0 add a name to the margins and no pair.
+    Margins are sums of ``n``: from such a table only counts of mentions can be had, not of reports. Rows with ``n`` = 0 add a name to the margins and no pair.
 
     Args:
         frame: Arrow, Polars or pandas table.
         drug: Column of the drug.
         event: Column of the event.
         n: Column of the count.
-        totals: ``{"total": N}`` to state another total; margins stay sums.
 
     Raises:
         InputError: if a pair occurs twice or a count is negative or not whole.
@@ -225,12 +220,13 @@ def counts_of_pairs(
     order = np.argsort(keys, kind="stable")
     order = order[values[order] > 0]
     counts = values[order].astype(np.int64)
-    margins = (np.bincount(c[order], weights=counts, minlength=size).astype(np.int64)
-               for c, size in ((drug_codes, len(drug_labels)), (event_codes, len(event_labels))))  # fmt: skip
+    margins = [
+        np.bincount(codes[order], weights=counts, minlength=size).astype(np.int64)
+        for codes, size in ((drug_codes, len(drug_labels)), (event_codes, len(event_labels)))
+    ]
     return PairCounts(
-        drug_labels, event_labels, drug_codes[order], event_codes[order], counts, *margins,
-        total=int((totals or MappingProxyType({})).get("total", counts.sum())),
-        definition=Definition(counting="mentions", universe="sum of all counts of the table"),
+        drug_labels, event_labels, drug_codes[order], event_codes[order], counts, margins[0], margins[1],
+        int(counts.sum()), definition=Definition(counting="mentions", universe="sum of all counts of the table"),
     )  # fmt: skip
 
 

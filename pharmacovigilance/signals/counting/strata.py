@@ -23,7 +23,7 @@ FACTS: Final = {
     "age": ("age_years", "age"),
     "sex": ("sex",),
     "year": ("date", "received_date", "event_date"),
-    "quarter": ("date", "received_date", "event_date"),
+    "quarter": ("quarter", "date", "received_date", "event_date"),
     "country": ("country", "event_country", "reporter_country"),
     "reporter": ("reporter", "reporter_occupation"),
 }
@@ -43,7 +43,7 @@ class Strata:
 
     def mask(self, stratum: int) -> np.ndarray:
         """Cases of one stratum, bool, shape (n_cases,)."""
-        return self.codes == stratum
+        return np.asarray(self.codes == stratum)
 
 
 def stratify(reports: CaseReports, by: str | Sequence[str], *, age_bands: Sequence[float] = AGE_BANDS) -> Strata:
@@ -81,10 +81,14 @@ def _texts(reports: CaseReports, kind: str, age_bands: Sequence[float]) -> pa.Ar
         column = _age_band(column, age_bands)
     elif kind == "year":
         column = pc.cast(pc.year(_dates(column)), pa.string())
-    elif kind == "quarter":
+    elif kind == "quarter" and not _is_text(column.type):
         dates = _dates(column)
         column = pc.binary_join_element_wise(pc.year(dates).cast(pa.string()), pc.quarter(dates).cast(pa.string()), "Q")
     return pc.fill_null(column.cast(pa.string()), MISSING)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _fact(reports: CaseReports, kind: str) -> pa.Array:
@@ -108,8 +112,8 @@ def _age_band(column: pa.Array, lower_ends: Sequence[float]) -> pa.Array:
     edges = np.asarray(lower_ends, np.float64)
     if len(edges) == 0 or (np.diff(edges) <= 0).any():
         raise ConfigError(f"age bands {list(lower_ends)} do not ascend", expected="for example 18, 65")
-    names = [f"{low:03g} to <{high:g} years" for low, high in zip([0.0, *edges[:-1]], edges, strict=True)]
-    names.append(f"{edges[-1]:03g} years and over")
+    names = [f"{low:02g} to <{high:g} y" for low, high in zip([0.0, *edges[:-1]], edges, strict=True)]
+    names.append(f"{edges[-1]:02g} y and over")
     ages = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     known = np.isfinite(ages)
     band = np.searchsorted(edges, np.where(known, ages, 0.0), side="right")

@@ -1,0 +1,1 @@
+"""Judging measures: within events, within drugs, over time, always beside naive baselines."""

@@ -1,0 +1,1 @@
+"""Measures of disproportionality, each under a named convention."""

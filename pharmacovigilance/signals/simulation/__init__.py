@@ -1,0 +1,1 @@
+"""Data with known truth: tables drawn from a prior, signals injected on real margins, reports that accrue."""
