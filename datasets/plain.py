@@ -15,12 +15,14 @@ normalization            ordinary valences; no sulfur with three neighbours (sul
 tartrate                 not exactly four carbons and six oxygens
 =======================  ==========================================================================================
 
-What is not plain goes through the pipeline itself.
+Molecules that are plain but for ammonium, aromatic NH+ and carboxylate-like O- need the neutralizer alone. What is not
+plain goes through the pipeline itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Final
 
 import numba
@@ -44,21 +46,29 @@ _LARGE_RING: Final = 8
 _TARTARIC_CARBONS, _TARTARIC_OXYGENS = 4, 6
 
 
-def unchanged_by_pipeline(molecules: CodedMolecules) -> np.ndarray:
-    """Whether each molecule is certain to pass the ChEMBL pipeline unchanged.
+class Effort(IntEnum):
+    """How much of the pipeline a molecule needs."""
 
-    False means that it may change, not that it does.
+    ALL = 0
+    """It may change: the whole pipeline."""
+    NONE = 1
+    """It passes unchanged."""
+    NEUTRALIZE = 2
+    """Only the neutralizer changes it, to a molecule without charges outside nitro groups."""
+
+
+def effort_needed(molecules: CodedMolecules) -> np.ndarray:
+    """How much of the ChEMBL pipeline each molecule needs.
 
     Args:
         molecules: Codes of n sanitized molecules without CX extensions.
 
     Returns:
-        bool, shape (n,).
+        :class:`Effort` codes, uint8, shape (n,).
     """
     graph = molecules.graph
-    return np.asarray(
-        _plain(graph.atoms, graph.bonds, graph.ends, molecules.atom_offsets, molecules.bond_offsets), dtype=np.bool_
-    )
+    effort: np.ndarray = _efforts(graph.atoms, graph.bonds, graph.ends, molecules.atom_offsets, molecules.bond_offsets)
+    return effort
 
 
 def may_read_back_differently(mols: Sequence[Chem.Mol], molecules: CodedMolecules) -> np.ndarray:
@@ -85,15 +95,16 @@ def may_read_back_differently(mols: Sequence[Chem.Mol], molecules: CodedMolecule
 
 
 @numba.njit(cache=True)
-def _plain(
+def _efforts(
     atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray, atom_offsets: np.ndarray, bond_offsets: np.ndarray
 ) -> np.ndarray:
-    result = np.zeros(len(atom_offsets) - 1, np.bool_)
+    result = np.zeros(len(atom_offsets) - 1, np.uint8)
     for k in range(len(result)):
         a = atoms[atom_offsets[k] : atom_offsets[k + 1]]
         b = bonds[bond_offsets[k] : bond_offsets[k + 1]]
         e = ends[bond_offsets[k] : bond_offsets[k + 1]]
-        result[k] = len(a) > 1 and not _is_tartaric(a) and _is_connected(len(a), e) and _atoms_are_plain(a, b, e)
+        if len(a) > 1 and not _is_tartaric(a) and _is_connected(len(a), e) and _atoms_are_plain(a, b, e):
+            result[k] = _effort_of_charges(a, e)
     return result
 
 
@@ -143,10 +154,10 @@ def _atoms_are_plain(atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray) -> 
         u, v = ends[i]
         _add_neighbour(facts[u], bonds[i], atoms[v])
         _add_neighbour(facts[v], bonds[i], atoms[u])
-    for i in range(len(atoms)):
+    for i in range(len(atoms)):  # noqa: SIM110 - numba compiles loops, not generators
         if not _is_plain_atom(atoms[i], facts[i]):
             return False
-    return _charges_are_paired(atoms, ends)
+    return True
 
 
 @numba.njit(cache=True)
@@ -168,7 +179,7 @@ def _is_plain_atom(atom: np.ndarray, facts: np.ndarray) -> bool:
     if atom[AtomField.ISOTOPE] != 0 or (facts[_IMINE] and facts[_HYDROXYL]):
         return False
     if atom[AtomField.CHARGE] != 0:
-        return _belongs_to_nitro(atom, facts)
+        return bool(_is_plain_ion(atom, facts))
     element = atom[AtomField.ELEMENT]
     if atom[AtomField.FLAGS] & AROMATIC:
         return bool(element in (_C, _N, _O, _S))
@@ -181,24 +192,32 @@ def _is_plain_atom(atom: np.ndarray, facts: np.ndarray) -> bool:
 
 
 @numba.njit(cache=True)
-def _belongs_to_nitro(atom: np.ndarray, facts: np.ndarray) -> bool:
-    if atom[AtomField.CHARGE] == 1:
-        return bool(atom[AtomField.ELEMENT] == _N and facts[_ORDER] == 4 and facts[_NITRO] == _NITRO_GROUP)
-    terminal = atom[AtomField.DEGREE] == 1 and atom[AtomField.HYDROGENS] == 0 and facts[_ORDER] == 1
+def _is_plain_ion(atom: np.ndarray, facts: np.ndarray) -> bool:
+    """Nitrogen of a nitro group or with a proton to lose; oxygen of a nitro group or that can take one."""
+    order, hydrogens = facts[_ORDER], atom[AtomField.HYDROGENS]
+    if atom[AtomField.CHARGE] == 1 and atom[AtomField.ELEMENT] == _N:
+        if atom[AtomField.FLAGS] & AROMATIC:
+            return bool(hydrogens == 1)
+        return bool(order + hydrogens == 4 and (hydrogens > 0 or facts[_NITRO] == _NITRO_GROUP))
+    terminal = atom[AtomField.DEGREE] == 1 and hydrogens == 0 and order == 1
     return bool(atom[AtomField.CHARGE] == -1 and atom[AtomField.ELEMENT] == _O and terminal)
 
 
 @numba.njit(cache=True)
-def _charges_are_paired(atoms: np.ndarray, ends: np.ndarray) -> bool:
-    """Whether each negative atom has a positive neighbour."""
-    negative = 0
-    paired = 0
+def _effort_of_charges(atoms: np.ndarray, ends: np.ndarray) -> int:
+    """Effort for a molecule of plain atoms: its charges are those of nitro groups, or free ones, never other pairs."""
+    free = 0
     for i in range(len(atoms)):
-        negative += atoms[i, AtomField.CHARGE] < 0
+        free += atoms[i, AtomField.CHARGE] != 0
     for i in range(len(ends)):
-        u, v = ends[i]
-        paired += atoms[u, AtomField.CHARGE] * atoms[v, AtomField.CHARGE] < 0
-    return negative == paired
+        first, second = atoms[ends[i, 0]], atoms[ends[i, 1]]
+        if first[AtomField.CHARGE] * second[AtomField.CHARGE] == 0:
+            continue
+        nitrogen = first if first[AtomField.CHARGE] > 0 else second
+        if first[AtomField.CHARGE] * second[AtomField.CHARGE] > 0 or nitrogen[AtomField.HYDROGENS] > 0:
+            return 0
+        free -= 2
+    return 1 if free == 0 else 2
 
 
-__all__ = ["may_read_back_differently", "unchanged_by_pipeline"]
+__all__ = ["Effort", "effort_needed", "may_read_back_differently"]

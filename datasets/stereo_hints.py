@@ -22,7 +22,7 @@ _MAX_NEIGHBOURS = 16
 def may_have_unspecified_stereo(molecules: CodedMolecules) -> np.ndarray:
     """Whether each molecule has an atom or double bond that could be an unspecified stereocentre.
 
-    False is certain for molecules of ordinary valence in one piece (:func:`~cinchona.datasets.plain.unchanged_by_pipeline`);
+    False is certain for molecules of ordinary valence in one piece (:func:`~cinchona.datasets.plain.effort_needed`);
     True means that RDKit has to look.
 
     Returns:

@@ -7,17 +7,22 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
+from rdkit import Chem
 from torch import Tensor
 
-from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGraph, featurize_batch
+from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MAX_ATOMS, MolGraph, features
+from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.errors import ModelFileError
 from cinchona.models.batching import GraphSet, chunks
 from cinchona.models.config import GraphNetConfig
+from cinchona.models.engine.gemm import GemmName, gemm
+from cinchona.models.engine.inference import EngineNetwork, engine_outputs
 from cinchona.models.network import GraphNet, build_network
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
 from cinchona.models.threads import one_torch_thread
-from cinchona.records import CompoundBatch, Endpoint, Reject
+from cinchona.records import CompoundBatch, Endpoint, Reject, Stage
 
 _CHUNK_BONDS: Final = 40_000
 
@@ -36,6 +41,8 @@ class GraphEnsemble(ArrayScorer):
     """
 
     kind: ClassVar[str] = "graph-ensemble"
+    product: ClassVar[GemmName] = "torch"
+    """Matrix product of the engine; one choice everywhere, since the other differs in the last bit."""
 
     def __init__(
         self,
@@ -49,6 +56,7 @@ class GraphEnsemble(ArrayScorer):
         self.members = tuple(member.eval().requires_grad_(requires_grad=False) for member in members)
         self.network = network
         self.scaling = scaling
+        self._engine = tuple(EngineNetwork.of(member) for member in self.members)
 
     @property
     def name(self) -> str:
@@ -56,15 +64,16 @@ class GraphEnsemble(ArrayScorer):
         return f"D-MPNN x {len(self.members)}"
 
     def predict(self, batch: CompoundBatch) -> Predictions:
-        """Featurize and predict the molecules of ``batch``."""
-        found = featurize_batch(batch.smiles)
+        """Featurize and predict the molecules of ``batch``, each distinct atom environment once."""
+        parsed = [_usable(parse_smiles(text)) for text in batch.smiles]
         rejects = tuple(
-            graph.of_row(int(row))
-            for row, graph in zip(batch.row_ids, found, strict=True)
-            if not isinstance(graph, MolGraph)
+            mol.of_row(row)
+            for row, mol in zip(batch.row_ids.tolist(), parsed, strict=True)
+            if isinstance(mol, Rejected)
         )
-        kept = np.array([isinstance(graph, MolGraph) for graph in found], dtype=bool)
-        return self.predict_graphs([g for g in found if isinstance(g, MolGraph)], kept=kept, rejects=rejects)
+        kept = np.array([not isinstance(mol, Rejected) for mol in parsed], dtype=bool)
+        molecules = codes_of_many([mol for mol in parsed if not isinstance(mol, Rejected)])
+        return self._predictions(self.coded_outputs(molecules), kept=kept, rejects=rejects)
 
     def predict_graphs(
         self, graphs: Sequence[MolGraph], *, kept: np.ndarray | None = None, rejects: tuple[Reject, ...] = ()
@@ -76,9 +85,19 @@ class GraphEnsemble(ArrayScorer):
             kept: Which rows of a batch they are, bool; all by default.
             rejects: The other rows.
         """
-        members = self.scaling.to_natural(self.raw_outputs(graphs))
         everything = np.ones(len(graphs), dtype=bool) if kept is None else kept
-        return Predictions(everything, members.mean(axis=0), members.std(axis=0), rejects)
+        return self._predictions(self.raw_outputs(graphs), kept=everything, rejects=rejects)
+
+    def coded_outputs(self, molecules: CodedMolecules) -> np.ndarray:
+        """Outputs of each member for n coded molecules, as :meth:`raw_outputs`, through the engine."""
+        with one_torch_thread():
+            return engine_outputs(
+                self._engine, molecules, config=self.network, rows_of=features, multiply=gemm(self.product)
+            )
+
+    def _predictions(self, raw: np.ndarray, *, kept: np.ndarray, rejects: tuple[Reject, ...]) -> Predictions:
+        members = self.scaling.to_natural(raw)
+        return Predictions(kept, members.mean(axis=0), members.std(axis=0), rejects)
 
     def raw_outputs(self, graphs: Sequence[MolGraph]) -> np.ndarray:
         """Outputs of each member before they are turned into natural units, float32, shape (members, n, t)."""
@@ -130,6 +149,12 @@ class GraphEnsemble(ArrayScorer):
         is_class = np.array([e.kind == "classification" for e in endpoints], dtype=bool)
         scaling = TargetScaling(np.array(spec["mean"], np.float64), np.array(spec["scale"], np.float64), is_class)
         return cls(members, network=config, endpoints=endpoints, scaling=scaling)
+
+
+def _usable(mol: Chem.Mol | Rejected) -> Chem.Mol | Rejected:
+    if isinstance(mol, Rejected) or mol.GetNumAtoms() <= MAX_ATOMS:
+        return mol
+    return Rejected(Stage.FEATURIZE, f"{mol.GetNumAtoms():,} atoms, expected 1 to {MAX_ATOMS:,}")
 
 
 def _member(config: GraphNetConfig, arrays: Mapping[str, np.ndarray], position: int, n_targets: int) -> GraphNet:

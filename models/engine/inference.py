@@ -117,7 +117,7 @@ def _feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarr
         vectors = np.maximum(multiply(vectors, weight) + bias, np.float32(0.0))
     weight, bias = head[-1]
     outputs: np.ndarray = multiply(vectors, weight) + bias
-    return outputs  # noqa: RET504 - the annotation narrows what numpy returns
+    return outputs
 
 
 def _transposed(weight: Tensor) -> np.ndarray:

@@ -1,0 +1,83 @@
+"""Parents of the many molecules for which the ChEMBL pipeline has nothing, or nothing but charges, to change.
+
+Equal to :func:`cinchona.datasets.parent.parent_of`, which does the rest; tested on whole libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.config import StandardizeConfig
+from cinchona.datasets.graphcodes import AtomField
+from cinchona.datasets.parent import Flag, Parent, has_unspecified_stereo, settled
+from cinchona.datasets.parsing import Rejected
+from cinchona.datasets.plain import Effort, effort_needed, may_read_back_differently
+from cinchona.datasets.stereo_hints import may_have_unspecified_stereo
+
+_CARBON = 6
+
+
+def quick_parents(
+    texts: Sequence[str], mols: Sequence[Chem.Mol], config: StandardizeConfig
+) -> list[Parent | Rejected | None]:
+    """Parents of the molecules that need no or little standardization.
+
+    Args:
+        texts: n SMILES as given; those with CX extensions are left to the pipeline.
+        mols: n sanitized molecules.
+        config: Rules.
+
+    Returns:
+        n parents; None where the whole pipeline has to look.
+    """
+    if config.method != "chembl" or config.tautomer or not mols:
+        return [None] * len(mols)
+    coded = codes_of_many(mols)
+    effort = effort_needed(coded)
+    effort[[" " in text.strip() for text in texts]] = Effort.ALL
+    settle = may_read_back_differently(mols, coded)
+    stereo = may_have_unspecified_stereo(coded)
+    carbon = _has_carbon(coded)
+    return [
+        _parent(mol, Effort(e), carbon=c, settle=s, stereo=u)
+        for mol, e, c, s, u in zip(
+            mols, effort.tolist(), carbon.tolist(), settle.tolist(), stereo.tolist(), strict=True
+        )
+    ]
+
+
+def _parent(mol: Chem.Mol, effort: Effort, *, carbon: bool, settle: bool, stereo: bool) -> Parent | Rejected | None:
+    if effort is Effort.ALL:
+        return None
+    if effort is Effort.NEUTRALIZE:
+        neutral = _uncharger().uncharge(mol)
+        neutral.UpdatePropertyCache(strict=False)
+        Chem.SanitizeMol(neutral)
+        # Flagged by the pipeline's rule: charges of the components that hold carbon.
+        return settled(neutral, {Flag.CHARGE_NEUTRALIZED} if carbon else set())
+    if settle:
+        return settled(mol, set())
+    flags = set() if carbon else {Flag.INORGANIC}
+    if stereo and has_unspecified_stereo(mol):
+        flags.add(Flag.UNSPECIFIED_STEREO)
+    return Parent(str(Chem.MolToSmiles(mol)), frozenset(flags))
+
+
+@cache
+def _uncharger() -> rdMolStandardize.Uncharger:
+    # As the pipeline makes it; making one takes longer than using it.
+    return rdMolStandardize.Uncharger(canonicalOrder=True)
+
+
+def _has_carbon(molecules: CodedMolecules) -> np.ndarray:
+    carbons = np.concatenate([[0], np.cumsum(molecules.graph.atoms[:, AtomField.ELEMENT] == _CARBON)])
+    return np.asarray(np.diff(carbons[molecules.atom_offsets]) > 0)
+
+
+__all__ = ["quick_parents"]
