@@ -160,9 +160,11 @@ def _tracking(config: Path | None, overrides: Sequence[str]) -> Iterator[Finding
 
 def _place_for(database: Path) -> Finding:
     place = next(folder for folder in database.parents if folder.exists())
-    if os.access(place, os.W_OK):
-        return Finding("record of runs", "ok", f"will be made with the first run: {database.name}")
-    return Finding("record of runs", "fault", f"cannot be made: {place} is not writable")
+    try:
+        tempfile.TemporaryFile(dir=place).close()  # asking for permission says yes to root even where nobody may write
+    except OSError:
+        return Finding("record of runs", "fault", f"cannot be made: {place} is not writable")
+    return Finding("record of runs", "ok", f"will be made with the first run: {database.name}")
 
 
 def _reach(store: Any) -> Finding:  # noqa: ANN401 - cinchona.experiments.store.Store, imported late
