@@ -1,13 +1,9 @@
-"""One empty MLflow database for all tests of this room: making one takes seconds, copying it nothing."""
+"""What the tests of MLflow's room share."""
 
 from __future__ import annotations
 
-import shutil
-import warnings
-
 import pytest
-
-from cinchona.experiments.store import Store
+from mlflow_store import copy_empty_database
 
 FOREIGN = (
     # MLflow's own use of SQLAlchemy, Starlette and type hints; not ours to mend.
@@ -23,17 +19,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings(entry))
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    with warnings.catch_warnings(action="ignore"):
-        Store.at(f"sqlite:///{path}").connect()
-    return path
-
-
 @pytest.fixture
-def new_store(empty_database, tmp_path):
-    """Address of a store of its own."""
-    (tmp_path / "store").mkdir()
-    shutil.copy(empty_database, tmp_path / "store" / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
+def new_store(tmp_path):
+    """Address of an empty store of its own."""
+    return f"sqlite:///{copy_empty_database(tmp_path / 'store')}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 
 import pyarrow as pa
 import pytest
+from mlflow_store import copy_empty_database
 
 from cinchona.experiments.outbox import Outbox, brief, is_refusal
 from cinchona.experiments.tracker import MlflowTracker
@@ -133,7 +133,7 @@ def test_a_run_with_an_unreachable_server_goes_on_quickly(monkeypatch, caplog, t
     assert "9" in tracker.describe()
 
 
-def test_a_store_that_comes_back_gets_the_whole_run(empty_database, tmp_path):
+def test_a_store_that_comes_back_gets_the_whole_run(tmp_path):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder of the store should be")
     tracker = MlflowTracker(f"sqlite:///{blocked}/mlflow.db", outbox=lambda: Outbox(pause=0.0))
@@ -142,7 +142,6 @@ def test_a_store_that_comes_back_gets_the_whole_run(empty_database, tmp_path):
         run.log_metrics({"rmse": 0.5}, step=3)
         assert run.run_id == ""
         blocked.unlink()
-        blocked.mkdir()
-        shutil.copy(empty_database, blocked / "mlflow.db")
+        copy_empty_database(blocked)
     stored = tracker.store.connect().get_run(run.run_id)
     assert (stored.data.params, stored.data.metrics, stored.info.status) == ({"x": "1"}, {"rmse": 0.5}, "FINISHED")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from contracts.tracker import RunContent, TrackerContract
+from mlflow_store import copy_empty_database
 
 from cinchona.errors import RunInterrupted
 from cinchona.experiments.tracker import MlflowTracker, git_commit
@@ -19,11 +19,9 @@ SECRET = "hunter2-canary"
 
 
 @pytest.fixture(scope="session")
-def store(empty_database, tmp_path_factory):
+def store(tmp_path_factory):
     """One SQLite store for all tests here."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    shutil.copy(empty_database, path)
-    return path
+    return copy_empty_database(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture
