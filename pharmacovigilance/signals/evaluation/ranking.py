@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 import numpy as np
-from scipy.stats import rankdata
 
 from cinchona.pharmacovigilance.signals.errors import PooledAucRefusedError
 
@@ -141,12 +140,18 @@ def _areas(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tuple[
     for part in np.split(order, starts[1:]):
         positives = int(labels[part].sum())
         if 0 < positives < len(part):
-            ranks = rankdata(filled[part])
+            ranks = _mean_ranks(filled[part])
             excess = ranks[labels[part]].sum() - positives * (positives + 1) / 2.0
             areas.append(excess / (positives * (len(part) - positives)))
             sizes.append(len(part))
             hits.append(positives)
     return np.array(areas), np.array(sizes, np.int64), np.array(hits, np.int64)
+
+
+def _mean_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, ascending, ties at their mean, float64, shape (n,)."""
+    _, level, size = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(size) - (size - 1) / 2.0)[level])
 
 
 def _filled(scores: np.ndarray) -> np.ndarray:

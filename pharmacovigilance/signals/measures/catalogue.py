@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from cinchona.pharmacovigilance.signals.errors import UnknownNameError
 from cinchona.pharmacovigilance.signals.gps.curves import quantile
@@ -41,8 +41,8 @@ def _fisher(s: Scored) -> tuple[np.ndarray, ...]:
 def _bcpnn(s: Scored) -> tuple[np.ndarray, ...]:
     mean, variance = information.bcpnn_moments(s.cells)
     deviation = np.sqrt(variance)
-    half = float(norm.ppf(0.975)) * deviation
-    return mean, mean - half, mean + half, np.asarray(norm.cdf(-mean / deviation))
+    half = float(ndtri(0.975)) * deviation
+    return mean, mean - half, mean + half, np.asarray(ndtr(-mean / deviation))
 
 
 def _gps(s: Scored) -> tuple[np.ndarray, ...]:

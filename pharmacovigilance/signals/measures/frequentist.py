@@ -13,7 +13,7 @@ import warnings
 from typing import Final, Literal
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from cinchona.pharmacovigilance.signals.counting.pairs import Cells
 from cinchona.pharmacovigilance.signals.errors import SparseTableWarning
@@ -119,4 +119,4 @@ def warn_if_sparse(cells: Cells, *, drug: str = "drug", event: str = "event") ->
 
 
 def _z(level: float) -> float:
-    return float(norm.ppf((1.0 + level) / 2.0))
+    return float(ndtri((1.0 + level) / 2.0))

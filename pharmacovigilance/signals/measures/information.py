@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import digamma, gammaincinv, polygamma
-from scipy.stats import norm
+from scipy.special import digamma, gammaincinv, ndtri, polygamma
 
 from cinchona.pharmacovigilance.signals.counting.pairs import Cells
 from cinchona.pharmacovigilance.signals.measures import kernels
@@ -92,7 +91,7 @@ def bcpnn_normal(cells: Cells, *, level: float = 0.95) -> Interval:
     Range (-inf, inf); null value 0.
     """
     mean, variance = bcpnn_moments(cells)
-    z = float(norm.ppf((1.0 + level) / 2.0))
+    z = float(ndtri((1.0 + level) / 2.0))
     half = z * np.sqrt(variance)
     return Interval(mean, mean - half, mean + half)
 
@@ -122,7 +121,7 @@ def bcpnn_bate(cells: Cells, *, level: float = 0.95) -> Interval:
     variance = (total - cells.a + g - 1.0) / ((cells.a + 1.0) * (1.0 + total + g))
     for margin in (p, q):
         variance = variance + (total + 2.0 - margin) / (margin * (3.0 + total))
-    half = float(norm.ppf((1.0 + level) / 2.0)) * np.sqrt(variance) / _LOG2
+    half = float(ndtri((1.0 + level) / 2.0)) * np.sqrt(variance) / _LOG2
     return Interval(value, value - half, value + half)
 
 

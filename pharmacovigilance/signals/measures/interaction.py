@@ -11,8 +11,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy.special import gammaincinv
-from scipy.stats import norm
+from scipy.special import gammaincinv, ndtri
 
 from cinchona.pharmacovigilance.signals.counting.triplets import TripletCounts
 from cinchona.pharmacovigilance.signals.measures.information import SHRINKAGE, Interval
@@ -55,7 +54,7 @@ def omega_normal(counts: TripletCounts, *, level: float = 0.95) -> Interval:
     """As :func:`omega` with the bounds Omega -+ z / (log(2) sqrt(n111)) of the paper; NaN bounds at ``n111`` = 0."""
     value = np.log2((counts.n111 + SHRINKAGE) / (expected_with_both(counts) + SHRINKAGE))
     with np.errstate(divide="ignore"):
-        half = float(norm.ppf((1.0 + level) / 2.0)) / (_LOG2 * np.sqrt(counts.n111))
+        half = float(ndtri((1.0 + level) / 2.0)) / (_LOG2 * np.sqrt(counts.n111))
     half = np.where(counts.n111 > 0, half, np.nan)
     return Interval(value, value - half, value + half)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import gammainc, gammaincinv
+from scipy.special import betainc, betaincinv, gammainc, gammaincinv
 
 from cinchona.errors import InputError
 from cinchona.pharmacovigilance.signals.counting.columns import to_arrow
@@ -93,15 +93,14 @@ def observed_to_expected_shrunk(
         time_ratio: Exposed over comparator person-time, > 0, shape (n,).
         level: Confidence of the two-sided interval.
     """
-    from scipy.stats import beta, binom
-
     seen, base, ratio = (np.array(x, np.float64, ndmin=1) for x in (observed, background_cases, time_ratio))
     if not ((seen >= 0).all() and (base >= 1).all() and (ratio > 0).all()):
         raise InputError("a count or a person-time is not positive", expected="background cases >= 1, time ratio > 0")
     tail = (1.0 - level) / 2.0
-    low = np.where(seen > 0, beta.ppf(tail, np.maximum(seen, 1e-9), base + 1.0), 0.0)
-    high = beta.ppf(1.0 - tail, seen + 1.0, base)
-    p = binom.sf(seen - 1.0, seen + base, ratio / (1.0 + ratio))
+    positive = np.maximum(seen, 1.0)
+    low = np.where(seen > 0, betaincinv(positive, base + 1.0, tail), 0.0)
+    high = betaincinv(seen + 1.0, base, 1.0 - tail)
+    p = np.where(seen > 0, betainc(positive, base + 1.0, ratio / (1.0 + ratio)), 1.0)  # binomial upper tail
     expected = base * ratio
     return ObservedExpected(seen, expected, seen / expected, low / (1 - low) / ratio, high / (1 - high) / ratio, p)
 

@@ -1,0 +1,1 @@
+"""Pictures of signals: colour-blind safe, readable without colour, as SVG or PNG."""

@@ -1,0 +1,113 @@
+"""The page: pictures as inline SVG, every text escaped, no script, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import functools
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+import cinchona
+from cinchona.files import write_text
+from cinchona.pharmacovigilance.signals.gps.fit import PriorFit
+from cinchona.pharmacovigilance.signals.pictures.forest import forest
+from cinchona.pharmacovigilance.signals.pictures.heat import heat_map
+from cinchona.pharmacovigilance.signals.pictures.scatter import volcano
+from cinchona.pharmacovigilance.signals.pictures.style import svg_text
+from cinchona.pharmacovigilance.signals.pictures.time import counts_over_time, ic_over_time
+from cinchona.pharmacovigilance.signals.report.profile import Profile
+
+MOST_ROWS = 200
+"""Signals that the page lists; the table files hold all."""
+TABLE_COLUMNS = (
+    "n", "n_drug", "n_event", "expected", "rrr", "prr", "prr025", "ror", "ror025", "chi2_yates", "ic", "ic025",
+    "ebgm", "eb05", "eb95",
+)  # fmt: skip
+"""Columns of the page's table, those that the signal table has."""
+
+
+def render_report(profile: Profile, *, source: str = "", made: datetime | None = None) -> str:
+    """Write the report as one HTML page.
+
+    Args:
+        profile: What it says.
+        source: Name of the data, for the heading.
+        made: When it was made; now if None.
+    """
+    columns = [c for c in TABLE_COLUMNS if c in profile.table.frame.columns]
+    signals = profile.signals.head(MOST_ROWS)
+    prior = profile.table.prior
+    return _environment().get_template("report.html.j2").render(
+        profile=profile, source=source, version=cinchona.__version__,
+        made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
+        definition=profile.table.definition, columns=columns, rows=signals.to_dicts(), most_rows=MOST_ROWS,
+        pictures=_pictures(profile), conventions=profile.table.conventions().to_dicts(),
+        prior=prior.summary() if isinstance(prior, PriorFit) else None,
+        sparse=int(profile.signals["sparse"].sum()),
+    )  # fmt: skip
+
+
+def write_report(profile: Profile, path: Path, *, source: str = "") -> Path:
+    """Write the report to ``path``, atomically.
+
+    Raises:
+        RetryableError: if the disk is full or failing.
+    """
+    write_text(path, render_report(profile, source=source))
+    return path
+
+
+def _pictures(profile: Profile) -> list[dict[str, Any]]:
+    frame = profile.table.frame
+    mask = np.isin(frame[profile.other].to_numpy(), profile.signals[profile.other].to_numpy())
+    top = profile.signals.head(15) if profile.signals.height else frame.sort("n", descending=True).head(15)
+    rows = top.select(
+        pl.col(profile.other).alias("label"), "n", pl.col("ror").alias("value"), pl.col("ror025").alias("lower"),
+        pl.col("ror975").alias("upper"),
+    )  # fmt: skip
+    pair = f"{profile.name} and {profile.leading}"
+    drawn = [
+        ("All pairs", f"Every {profile.other} reported with {profile.name}.",
+         volcano(frame, mask, label=profile.other)),
+        ("Leading pairs", "Reporting odds ratios with 95 % intervals.", forest(rows)),
+        ("Neighbours", f"Information component of the leading {profile.other}s with {profile.name} and others.",
+         heat_map(profile.neighbours)),
+        ("Subgroups", f"{pair}, each group with its own comparator.", forest(profile.subgroups)),
+    ]  # fmt: skip
+    if profile.timeline is not None:
+        drawn += [
+            ("Over time", f"{pair}: information component of all reports up to the end of each quarter.",
+             ic_over_time(profile.timeline)),
+            ("Counts", f"{pair}: reports in each quarter.", counts_over_time(profile.timeline)),
+        ]  # fmt: skip
+    return [
+        {"title": title, "caption": caption, "svg": Markup(svg_text(figure, name=f"{title} {k}"))}  # noqa: S704 - made by matplotlib, which escapes names
+        for k, (title, caption, figure) in enumerate(drawn)
+    ]
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cinchona.pharmacovigilance.signals.report"),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["figure"] = figure_text
+    return environment
+
+
+def figure_text(value: object) -> str:
+    """A figure for people: whole numbers grouped, fractions to three digits, a dash where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float) and math.isinf(value):
+        return "∞"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,149 @@
+"""The signals of a report store: ``open(store).signals(drug=…, event=…, by=…)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from cinchona.pharmacovigilance.signals.counting.count import CountConfig, count_by, count_pairs
+from cinchona.pharmacovigilance.signals.counting.pairs import PairCounts
+from cinchona.pharmacovigilance.signals.counting.reports import CaseReports
+from cinchona.pharmacovigilance.signals.counting.strata import stratify
+from cinchona.pharmacovigilance.signals.gps.fit import FitStatus, PriorFit, fit_prior
+from cinchona.pharmacovigilance.signals.gps.prior import PriorLikelihood
+from cinchona.pharmacovigilance.signals.measures.catalogue import DEFAULT_MEASURES, measure
+from cinchona.pharmacovigilance.signals.scoring import SignalTable, score
+from cinchona.pharmacovigilance.signals.store_source import reports_of_view
+from cinchona.settings import Config
+
+if TYPE_CHECKING:
+    from cinchona.pharmacovigilance.store import ReportStore
+
+Names = str | Sequence[str] | None
+"""One name, several, or None for all."""
+
+
+class SignalSettings(Config):
+    """How a store is counted and scored."""
+
+    duplicates: Literal["linked", "keep"] | None = None
+    """``linked`` counts one report of each group of linked duplicates, ``keep`` all; None links where the store has a
+    run of ``dedupe``."""
+    drug_names: str = "ingredient"
+    """What a drug is: ``ingredient``, ``name``, ``substance`` or ``verbatim``."""
+    reactions: str = "term"
+    """What an event is: ``term``, ``group`` or ``verbatim``."""
+    count: CountConfig = Field(default_factory=CountConfig)
+    """Roles, unit and universe of the counts."""
+    strata: tuple[str, ...] = ()
+    """Case facts that expected counts are stratified by, for example ``["age", "sex", "year"]``; none: crude."""
+    measures: tuple[str, ...] = DEFAULT_MEASURES
+    """Measures of the table."""
+    prior: PriorLikelihood = PriorLikelihood.ALL_CELLS
+    """Likelihood that the prior of the gamma-Poisson shrinker is fitted by."""
+    accept: tuple[FitStatus, ...] = ()
+    """Statuses of an unusable prior fit that are used all the same."""
+    min_reports: int = Field(1, ge=1)
+    """Pairs with fewer reports are counted for margins and prior but not listed."""
+
+
+@dataclass(frozen=True)
+class SignalView:
+    """Counts and scores of one set of reports under one group of settings; what is costly is done once."""
+
+    reports: CaseReports
+    """The reports."""
+    settings: SignalSettings
+    """How they are counted and scored."""
+
+    @classmethod
+    def of_store(cls, store: ReportStore, settings: SignalSettings | None = None) -> SignalView:
+        """Read the store's current distinct cases."""
+        chosen = settings or SignalSettings()
+        view = store.analysis_view(duplicates=chosen.duplicates, drug=chosen.drug_names, reaction=chosen.reactions)
+        return cls(reports_of_view(view), chosen)
+
+    @cached_property
+    def counts(self) -> PairCounts:
+        """Counts of all pairs, with stratified expected counts if the settings name strata."""
+        strata = stratify(self.reports, self.settings.strata) if self.settings.strata else None
+        return count_pairs(self.reports, self.settings.count, strata=strata)
+
+    @cached_property
+    def prior(self) -> PriorFit:
+        """Prior fitted to the whole table."""
+        return fit_prior(self.counts, self.settings.prior)
+
+    def with_measures(self, names: Iterable[str]) -> SignalView:
+        """The same view with further measures; counts and prior are kept."""
+        measures = tuple(dict.fromkeys([*self.settings.measures, *names]))
+        other = SignalView(self.reports, self.settings.model_copy(update={"measures": measures}))
+        other.__dict__.update({name: self.__dict__[name] for name in ("counts", "prior") if name in self.__dict__})
+        return other
+
+    def signals(self, drug: Names = None, event: Names = None, by: Names = None) -> pl.DataFrame:
+        """Score drug-event pairs.
+
+        Each row is a 2x2 table of reports (or mentions, if the settings say so): ``n`` with drug and event, ``n_drug``
+        with the drug, ``n_event`` with the event, ``n_total`` in the universe, ``expected`` under independence
+        (n_drug n_event / n_total, or its sum over strata). Then ``sparse`` (an expected cell is below 5, so
+        large-sample intervals do not hold) and the columns of the measures; ``conventions()`` gives formula, range, null
+        value and citation of each.
+
+        Args:
+            drug: One drug or several; None for all.
+            event: One event or several; None for all.
+            by: ``age``, ``sex``, ``year``, ``quarter``, ``country``, ``reporter`` or another fact of the cases, or
+                several: every stratum is then counted on its own, with the universe, comparator and margins of the
+                stratum, and named in a first column. ``ebgm`` and its bounds still use the prior of the whole table.
+
+        Returns:
+            One row a pair (and stratum), ordered by drug and event. When drugs and events are both named, every
+            combination has a row, also with ``n`` = 0; otherwise only reported pairs have.
+
+        Raises:
+            UnknownNameError: if a drug, event or measure does not exist; the message offers the nearest names.
+            PriorNotUsableError: if the prior fit ended on a bound or did not converge and ``accept`` does not name that.
+        """
+        if by is None:
+            return self.table(drug, event).frame
+        kinds = [by] if isinstance(by, str) else list(by)
+        parts = []
+        for label, counts in count_by(self.reports, stratify(self.reports, kinds), self.settings.count).items():
+            table = self._score(counts, drug, event)
+            parts.append(table.frame.select(pl.lit(label).alias("_".join(kinds)), pl.all()))
+        return pl.concat(parts) if parts else self.table(drug, event).frame.clear()
+
+    def table(self, drug: Names = None, event: Names = None) -> SignalTable:
+        """Score drug-event pairs as :meth:`signals` does, and keep how it was done beside the frame."""
+        return self._score(self.counts, drug, event)
+
+    def _score(self, counts: PairCounts, drug: Names, event: Names) -> SignalTable:
+        picked = self._pick(counts, drug, event)
+        needs_prior = any(measure(name).needs_prior for name in self.settings.measures)
+        prior = self.prior if needs_prior else self.settings.prior
+        table = score(picked, self.settings.measures, prior=prior, accept=self.settings.accept)
+        return replace(table, definition=counts.definition)
+
+    def _pick(self, counts: PairCounts, drug: Names, event: Names) -> PairCounts:
+        drugs = None if drug is None else [self.reports.drug_code(name) for name in _listed(drug)]
+        events = None if event is None else [self.reports.event_code(name) for name in _listed(event)]
+        if drugs is not None and events is not None:
+            pairs = [(d, e) for d in _listed(drug) for e in _listed(event)]
+            return counts.at([d for d, _ in pairs], [e for _, e in pairs])[0]
+        keep = counts.n >= self.settings.min_reports
+        if drugs is not None:
+            keep &= np.isin(counts.drug, drugs)
+        if events is not None:
+            keep &= np.isin(counts.event, events)
+        return counts if keep.all() else counts.take(keep)
+
+
+def _listed(names: Names) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())
