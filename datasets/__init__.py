@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cinchona.datasets.standardize import Standardized, inchikey, standardize_batch
 
 _LAZY: Final = {
+    "AssayTable": "assay", "CurationConfig": "config", "featurize": "molgraph",
     "featurize_batch": "molgraph", "features": "molgraph", "GraphCodes": "graphcodes", "codes": "graphcodes",
     "inchikey": "standardize", "kfold_splits": "splits", "LeakageReport": "leakage", "leakage_report": "leakage",
     "Library": "sources", "make_split": "splits", "MolGraph": "molgraph", "morgan_bits": "fingerprints",

@@ -87,14 +87,14 @@ def read_labels(columns: Columns, name: str, config: TargetConfig) -> LabelColum
 
 
 def kind_of(cells: Sequence[str]) -> Literal["regression", "classification"]:
-    """Classification if all readable cells are class words, 0 or 1; regression if any is another number."""
-    texts = {cell.strip().strip("'\"").lower() for cell in cells} - MISSING
-    if not texts & (POSITIVE | NEGATIVE):
+    """Classification if most cells are class words, 0 or 1 and none is another number; else regression."""
+    counts = Counter(cell.strip().strip("'\"").lower() for cell in cells)
+    others = set(counts) - POSITIVE - NEGATIVE - MISSING
+    n_words = sum(counts[word] for word in POSITIVE | NEGATIVE)
+    if n_words == 0 or n_words < sum(counts[word] for word in others):
         return "regression"
-    others = texts - POSITIVE - NEGATIVE
-    return (
-        "regression" if any(isinstance(parse_measurement(text), Measurement) for text in others) else "classification"
-    )
+    has_number = any(isinstance(parse_measurement(text), Measurement) for text in others)
+    return "regression" if has_number else "classification"
 
 
 def column(columns: Columns, name: str) -> Sequence[str]:

@@ -155,7 +155,9 @@ def _extra(
     if curation.time_column in texts:
         times = frame.columns[curation.time_column]
         texts[curation.time_column] = [earliest([times[p] for p in compound.positions]) for compound in kept]
-    return pa.table({name: pa.array(cells, pa.string()) for name, cells in texts.items()})
+    # Selecting from a table with a column keeps the number of rows even where no column is left.
+    columns = {"": pa.nulls(len(kept)), **{name: pa.array(cells, pa.string()) for name, cells in texts.items()}}
+    return pa.table(columns).select(list(texts))
 
 
 __all__ = ["REPLICATES", "Merged", "merge"]

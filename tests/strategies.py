@@ -103,7 +103,7 @@ def rewritten_smiles(draw: st.DrawFn, source: st.SearchStrategy[str] | None = No
     """Two spellings of one molecule: as drawn, and with its atoms in another order."""
     from rdkit import Chem
 
-    text = draw(source or built_smiles())
+    text = draw(built_smiles() if source is None else source)
     mol = Chem.MolFromSmiles(text)
     order = draw(st.permutations(range(mol.GetNumAtoms())))
     return text, Chem.MolToSmiles(Chem.RenumberAtoms(mol, list(order)), canonical=False)

@@ -77,7 +77,7 @@ def test_long_lines_are_cut_and_counted(chunk):
 
 def test_memory_of_a_long_line_is_bounded():
     pieces = iter([b"x" * 1_000_000] * 50 + [b"\nend\n", b""])
-    held = [block for block in blocks(lambda _: next(pieces), Lines(1_000))]
+    held = list(blocks(lambda _: next(pieces), Lines(1_000)))
     assert [int(block.ends[-1]) for block in held] == [50_000_001, 4]
     assert len(held[0].data) == HEAD_KEPT
 

@@ -16,6 +16,7 @@ import pytest
 import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sdf_text import sdf
 
 from cinchona.datasets.config import ReaderConfig
 from cinchona.datasets.sources import Library, Partition, open_library, read_partition
@@ -118,22 +119,6 @@ def test_columns_of_unequal_names_and_extra_ones(tmp_path):
     assert list(rows[0]) == ["row_id", "compound_id", "smiles", "flags", "note"]
 
 
-MOL_BLOCK = """{title}
-  test
-
-  2  1  0  0  0  0            999 V2000
-    0.0000    0.0000    0.0000 C   0  0
-    1.0000    0.0000    0.0000 {atom}   0  0
-  1  2  1  0
-M  END
-"""
-
-
-def sdf(title: str = "", atom: str = "O", **properties: str) -> str:
-    block = MOL_BLOCK.format(title=title, atom=atom)
-    return block + "".join(f">  <{key}>  (1)\n{value}\n\n" for key, value in properties.items()) + "$$$$\n"
-
-
 def test_sdf_with_damage_goes_on(tmp_path):
     good, bad = sdf("one", ID="x1", pIC50="6.1"), sdf("", "N", ID="x2", pIC50="7\nmore")
     broken = sdf("three").replace("  2  1  0", "foo  1  0")
@@ -185,7 +170,19 @@ def test_parquet_of_several_types(tmp_path):
 
 
 def test_each_bad_row_has_its_reason(tmp_path):
-    rows = [b"CCO,a", b"", b"CCN", b",c", b"C\0C,d", b"CC,\xe9t\xe9", b"C,1,2,3", b"CN,e,,", b"x" * 400, b'"CC,f', b"CF,g"]
+    rows = [
+        b"CCO,a",
+        b"",
+        b"CCN",
+        b",c",
+        b"C\0C,d",
+        b"CC,\xe9t\xe9",
+        b"C,1,2,3",
+        b"CN,e,,",
+        b"x" * 400,
+        b'"CC,f',
+        b"CF,g",
+    ]
     _, found, rejects = read(file_of(tmp_path, b"smiles,id\n" + b"\n".join(rows)), tmp_path, max_record_bytes=64)
     assert {r.row_id: r.reason for r in rejects} == {
         1: "empty row",
@@ -279,7 +276,9 @@ def test_a_file_that_changed_is_refused(tmp_path):
 
 @settings(max_examples=60)
 @given(
-    table=strategies.messy_tables(encodings=("utf-8", "utf-8-sig", "latin-1"), cells=st.sampled_from(["CCO", "c1cc", ""])),
+    table=strategies.messy_tables(
+        encodings=("utf-8", "utf-8-sig", "latin-1"), cells=st.sampled_from(["CCO", "c1cc", ""])
+    ),
     size=st.integers(1, 13),
 )
 def test_messy_tables_account_for_every_row(tmp_path_factory, table, size):
@@ -316,7 +315,9 @@ def test_gzip_is_staged_once_and_reads_the_same(tmp_path):
     assert [r.reason for r in rejects] == ["empty row", "record of 301 bytes, at most 200 are read"]
     staged = Path(library.files[0].path)
     before = staged.stat().st_mtime_ns
-    assert open_library([packed], staging=tmp_path / "staged", reader=ReaderConfig(max_record_bytes=200)).n_rows == 2_502
+    assert (
+        open_library([packed], staging=tmp_path / "staged", reader=ReaderConfig(max_record_bytes=200)).n_rows == 2_502
+    )
     assert staged.stat().st_mtime_ns == before
     assert library.files[0].n_bytes == packed.stat().st_size
 
