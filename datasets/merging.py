@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +13,11 @@ from cinchona.datasets.config import CurationConfig, StandardizeConfig
 from cinchona.datasets.frames import Frame
 from cinchona.datasets.labels import LabelColumn, column
 from cinchona.datasets.replicates import Joined, groups_of, join_classification, join_regression
-from cinchona.datasets.standardize import FLAGS, Standardized, standardize
+from cinchona.datasets.standardize import FLAGS, Rejected, Standardized, standardize_distinct
 from cinchona.datasets.times import earliest
 from cinchona.records import Reject, Stage
+
+_CHUNK: Final = 10_000
 
 REPLICATES: Final = "replicates_joined"
 """Flag of a compound that stands for several rows."""
@@ -92,15 +94,15 @@ def _with_label(frame: Frame, labels: Sequence[LabelColumn], rejects: list[Rejec
 
 
 def _parents(
-    frame: Frame, positions: Iterable[int], config: StandardizeConfig, rejects: list[Reject]
+    frame: Frame, positions: Sequence[int], config: StandardizeConfig, rejects: list[Reject]
 ) -> dict[int, Standardized]:
-    known = {}
+    known: dict[str, Standardized | Rejected] = {}
+    for start in range(0, len(positions), _CHUNK):
+        texts = {frame.smiles[position] for position in positions[start : start + _CHUNK]}
+        known |= standardize_distinct(sorted(texts - set(known)), config)
     parents = {}
     for position in positions:
-        smiles = frame.smiles[position]
-        if smiles not in known:
-            known[smiles] = standardize(smiles, config)
-        result = known[smiles]
+        result = known[frame.smiles[position]]
         if isinstance(result, Standardized):
             parents[position] = result
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from rdkit import Chem, rdBase
@@ -95,10 +96,15 @@ def one_line(text: str) -> str:
 
 
 def _read(text: str) -> Chem.Mol | None:
+    return Chem.MolFromSmiles(text, _parameters())
+
+
+@cache
+def _parameters() -> Chem.SmilesParserParams:
     parameters = Chem.SmilesParserParams()
     # With names, "CCO anything" would parse.
     parameters.parseName = False  # type: ignore[assignment]  # the stubs take the property for its parent
-    return Chem.MolFromSmiles(text, parameters)
+    return parameters
 
 
 def _why(text: str) -> str:
