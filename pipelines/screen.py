@@ -21,7 +21,7 @@ from cinchona.pipelines.screen_tracking import log_begin, log_end, progress_of, 
 from cinchona.protocols import Scorer, TrackedRun, Tracker
 from cinchona.screening.config import ExecutorConfig
 from cinchona.screening.finish import Finished, judge, mark_success, read_outputs, write_outputs
-from cinchona.screening.folder import RunFolder
+from cinchona.screening.folder import STAGING_PREFIX, RunFolder
 from cinchona.screening.identity import same_world
 from cinchona.screening.lease import Lease
 from cinchona.screening.plan import Plan, load_plan
@@ -169,7 +169,7 @@ def _library(folder: RunFolder, inputs: Inputs, settings: Settings) -> Iterator[
     with ExitStack() as stack:
         staging = folder.staged
         if folder.is_planned():
-            staging = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".staged-", dir=folder.root)))
+            staging = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder.root)))
         else:
             shutil.rmtree(folder.staged, ignore_errors=True)
         yield open_library(names, staging=staging, reader=settings.reader)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -81,7 +83,8 @@ def read_outputs(folder: RunFolder, plan: Plan) -> Finished | None:
         written = Manifest.model_validate_json(folder.manifest.read_bytes()).outputs
     except ValidationError:
         return None
-    if written != _outputs(folder, plan, totals):
+    marked = folder.success.read_text("utf-8").strip() == totals.scores_digest
+    if not marked or written != _outputs(folder, plan, totals):
         return None
     return Finished(totals, pq.read_table(folder.hits))
 
@@ -123,21 +126,28 @@ def judge(plan: Plan, folder: RunFolder, totals: Totals) -> None:
 
 
 def remove_leftovers(folder: RunFolder) -> int:
-    """Delete part files of partitions whose receipt names another one.
+    """Delete what killed attempts left: part files that no receipt names, and files that were never finished.
 
     Returns:
         Number of files deleted.
     """
-    removed = 0
-    with disk_errors(folder.data):
-        for path in folder.part_files():
-            receipt = read_receipt(folder.receipt(partition_of(path)))
-            if receipt is not None and receipt.file != folder.relative(path):
+    with disk_errors(folder.root):
+        leftovers = [*_abandoned_parts(folder), *folder.temporary_files()]
+        for path in leftovers:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
-                removed += 1
-    if removed:
-        logger.info("removed %d part files of abandoned attempts", removed)
-    return removed
+    if leftovers:
+        logger.info("removed %d files of abandoned attempts", len(leftovers))
+    return len(leftovers)
+
+
+def _abandoned_parts(folder: RunFolder) -> Iterator[Path]:
+    for path in folder.part_files():
+        receipt = read_receipt(folder.receipt(partition_of(path)))
+        if receipt is not None and receipt.file != folder.relative(path):
+            yield path
 
 
 def _counts(plan: Plan, totals: Totals) -> dict[str, int]:

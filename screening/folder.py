@@ -13,6 +13,9 @@ from cinchona.errors import InputError
 SHARDS: Final = 256
 """Sub-folders of ``data`` and ``receipts``; a run of a million partitions has about four thousand files in each."""
 
+STAGING_PREFIX: Final = ".staged-"
+"""Folders that hold copies of inputs only to compare them with what was planned."""
+
 _OURS: Final = frozenset({
     "plan.json", "partitions.parquet", "staged", "data", "receipts", "quarantine", "lease", "manifest.json", "_SUCCESS",
     "hits.parquet", "hits.csv", "hits.sdf", "rejects.parquet", "rejects.csv", "report.html",
@@ -105,6 +108,13 @@ class RunFolder:
         for i in range(SHARDS):
             yield from sorted((self.data / shard(i)).glob("*.parquet"))
 
+    def temporary_files(self) -> Iterator[Path]:
+        """Files and folders that a killed driver or worker began and never finished."""
+        yield from self.root.glob(".*.tmp")
+        yield from self.root.glob(f"{STAGING_PREFIX}*")
+        for i in range(SHARDS):
+            yield from (self.receipts / shard(i)).glob(".*.tmp")
+
     def relative(self, path: Path) -> str:
         """``path`` as it is written into records: relative to the run folder, with forward slashes."""
         return path.relative_to(self.root).as_posix()
@@ -123,7 +133,8 @@ class RunFolder:
             raise InputError(
                 f"{self.root} is a file", expected="a folder for the results", remedy="choose another --out"
             )
-        strangers = sorted(p.name for p in self.root.glob("*") if p.name not in _OURS) if self.root.exists() else []
+        entries = self.root.iterdir() if self.root.exists() else iter(())
+        strangers = sorted(p.name for p in entries if p.name not in _OURS and not p.name.endswith(".tmp"))
         if strangers and not self.is_planned():
             raise InputError(
                 f"the folder is not empty: it holds {', '.join(strangers[:3])}",

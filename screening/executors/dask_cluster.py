@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _PLUGIN: Final = "cinchona-work"
 _LOOPBACK: Final = "127.0.0.1"
+_STARTS: Final = 3
+"""Times that the start of the cluster is tried."""
 _CONFIG: Final = {
     "distributed.scheduler.allowed-failures": 2,
     "distributed.scheduler.worker-saturation": 1.1,
@@ -123,12 +125,28 @@ class DaskExecutor:
 
     def _started(self) -> Client:
         if self._client is None:
-            with ExitStack() as stack:
-                self._client = self._start(stack)
-                self._resources = stack.pop_all()
+            self._client = self._start_patiently()
             if self.dashboard_link:
                 logger.info("Dask dashboard: %s", self.dashboard_link)
         return self._client
+
+    def _start_patiently(self) -> Client:
+        """Start the cluster; a worker that dies in its first second makes Dask give up, so that is tried again."""
+        for left in reversed(range(_STARTS)):
+            with ExitStack() as stack:
+                try:
+                    client = self._start(stack)
+                except (RuntimeError, OSError, TimeoutError) as error:
+                    if left == 0:
+                        raise RetryableError(
+                            f"Dask's workers do not start: {error.__cause__ or error}",
+                            remedy="look for limits of memory and processes, or set executor.kind=processes",
+                        ) from error
+                    logger.warning("Dask's workers did not start (%s); trying again", error.__cause__ or error)
+                    continue
+                self._resources = stack.pop_all()
+                return client
+        raise AssertionError
 
     def _start(self, stack: ExitStack) -> Client:
         stack.enter_context(dask.config.set(_CONFIG))

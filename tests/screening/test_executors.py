@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from contracts.executor import ExecutorContract
 
-from cinchona.errors import WorkerDiedError
+from cinchona.errors import RetryableError, WorkerDiedError
 from cinchona.protocols import Done, Failed
 from cinchona.screening.config import ExecutorConfig
 from cinchona.screening.executors import DaskExecutor, ProcessExecutor, SerialExecutor, default_workers, make_executor
@@ -156,3 +156,21 @@ def _runs(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def test_a_cluster_that_does_not_start_is_tried_again_then_retryable(monkeypatch, caplog):
+    from cinchona.screening.executors import dask_cluster
+
+    starts = []
+
+    def fails(**_kwargs):
+        starts.append(1)
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(dask_cluster, "LocalCluster", fails)
+    executor = DaskExecutor(1)
+    with pytest.raises(RetryableError, match="workers do not start: Nanny failed"):
+        list(executor.map(str, [1]))
+    executor.close()
+    assert len(starts) == 3
+    assert "trying again" in caplog.text

@@ -1,0 +1,136 @@
+"""Workers that are killed cost time, never rows."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from cheap_scorer import CheapScorer
+from small_screens import nci_library, score_table, small_settings
+
+from cinchona.errors import CinchonaError, ExitCode, RetryableError
+from cinchona.pipelines.screen import resume, screen, status
+from cinchona.screening.run import MAX_FAILURES
+
+ROWS = 1_000
+SLOW = CheapScorer(seconds=0.15)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    return nci_library(tmp_path_factory.mktemp("library") / "library.csv", ROWS)
+
+
+class WorkerKiller(threading.Thread):
+    """Kills a random worker process of this one, again and again."""
+
+    def __init__(self, *, every: float, kills: int) -> None:
+        super().__init__(daemon=True)
+        self._every, self._wanted, self.kills, self.over = every, kills, 0, threading.Event()
+
+    def run(self) -> None:
+        chance = random.Random(7)
+        while self.kills < self._wanted and not self.over.wait(self._every):
+            workers = [p for p in psutil.Process().children(recursive=True) if _is_worker(p)]
+            if workers:
+                chance.choice(workers).send_signal(signal.SIGKILL)
+                self.kills += 1
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dask", "processes"])
+def test_random_workers_are_killed(kind, library, tmp_path):
+    clean = screen(library, model=SLOW, out=tmp_path / "clean", settings=small_settings())
+    killer = WorkerKiller(every=1.5, kills=3)
+    killer.start()
+    hurt = screen(library, model=SLOW, out=tmp_path / "hurt", settings=small_settings(kind, partition_rows=100))
+    killer.over.set()
+    killer.join()
+    assert killer.kills >= 1, "nobody was killed, so nothing was shown"
+    assert hurt.scores_digest == clean.scores_digest
+    assert score_table(hurt.folder)["row_id"].to_pylist() == list(range(ROWS))
+
+
+def test_a_worker_that_dies_once_is_forgiven(library, tmp_path):
+    scorer = CheapScorer(dies_once=str(tmp_path / "died"))
+    result = screen(library, model=scorer, out=tmp_path / "run", settings=small_settings("processes"))
+    assert (tmp_path / "died").exists()
+    assert (result.rows, result.scored) == (ROWS, ROWS)
+
+
+def test_a_compound_that_kills_its_worker_costs_its_partition_only(tmp_path):
+    """Until then all others are done, and the run says what is missing and can be resumed."""
+    library = tmp_path / "library.smi"
+    library.write_text("\n".join(f"{'C' * (i % 40 + 1)}{'[Xe]' if i == 777 else ''} id{i}" for i in range(ROWS)))
+    scorer = CheapScorer(kills="[Xe]")
+    with pytest.raises(RetryableError, match="1 partitions failed; the first, partition 7") as stopped:
+        screen(library, model=scorer, out=tmp_path / "run", settings=small_settings("processes"))
+    assert stopped.value.exit_code == ExitCode.RETRYABLE
+    assert status(tmp_path / "run").partitions_done == 9
+
+
+def test_errors_that_another_try_can_mend_stop_at_once(library, tmp_path):
+    with pytest.raises(RetryableError, match="licence server"):
+        screen(library, model=CheapScorer(retryable=True), out=tmp_path / "run", settings=small_settings())
+    assert status(tmp_path / "run").partitions_done == 0
+
+
+def test_a_defect_of_ours_gives_up_early_and_is_no_loss(library, tmp_path, monkeypatch):
+    tries = []
+
+    def broken(*_args):
+        tries.append(1)
+        raise KeyError("a defect")
+
+    settings = small_settings(partition_rows=50)
+    with monkeypatch.context() as patch:
+        patch.setattr("cinchona.screening.work.build_part", broken)
+        with pytest.raises(CinchonaError, match=r"10 partitions failed; the first, partition 0.*KeyError") as stopped:
+            screen(library, model=CheapScorer(), out=tmp_path / "run", settings=settings)
+    assert stopped.value.exit_code == ExitCode.INTERNAL
+    assert len(tries) == MAX_FAILURES
+    assert resume(tmp_path / "run", model=CheapScorer()).scored == ROWS
+
+
+def test_a_partition_that_fails_once_is_tried_again_at_the_end(library, tmp_path, monkeypatch):
+    from cinchona.screening import work
+
+    build, failed = work.build_part, []
+
+    def broken_once(rows, layout):
+        if rows.first_row == 300 and not failed:
+            failed.append(time.monotonic())
+            raise OSError(5, "Input/output error")
+        return build(rows, layout)
+
+    monkeypatch.setattr(work, "build_part", broken_once)
+    result = screen(library, model=CheapScorer(), out=tmp_path / "run", settings=small_settings())
+    assert failed
+    assert result.scored == ROWS
+
+
+def test_everything_listens_on_this_machine_only(tmp_path):
+    from cinchona.screening.executors import DaskExecutor
+
+    executor = DaskExecutor(1)
+    next(executor.map(os.getpid.__class__.__call__, [os.getpid]))
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = [c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    link = executor.dashboard_link
+    executor.close()
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+    assert link.startswith("http://127.0.0.1:")
