@@ -12,9 +12,7 @@ import pytest
 pytest.importorskip("rdkit", reason="needs RDKit: pip install 'cinchona[screening]'")
 pytest.importorskip("torch", reason="needs torch: pip install 'cinchona[screening]'")
 
-LIBRARY = (
-    "CCO ethanol\nc1ccccc1 benzene\nC1CC broken\nCCO again\nCCCCN.Cl salt\nCC(=O)Oc1ccccc1C(=O)O aspirin\n"
-)
+LIBRARY = "CCO ethanol\nc1ccccc1 benzene\nC1CC broken\nCCO again\nCCCCN.Cl salt\nCC(=O)Oc1ccccc1C(=O)O aspirin\n"
 ASSAY = "id,smiles,pIC50\na,CCO,5.0\nb,CCN,>6.5\nc,C1CC,7\nd,c1ccccc1,x\ne,CCCC,7.25\n"
 ALONE = ("--set", "executor.kind=serial", "--set", "tracking.enabled=false")
 
@@ -329,3 +327,51 @@ class TestSignals:
         part.add_typer(new_app("Scores.", group=True), name="score")
         have = set(typer.main.get_command(signals._complete(part)).commands)
         assert set(signals.PLANNED) - {"score"} <= have
+
+
+class TestTrain:
+    FIGURES = (
+        {"target": "pIC50", "model": "network", "metric": "rmse", "estimate": 0.7123, "lower": 0.6, "upper": 0.8, "n": 102, "note": ""},
+        {"target": "pIC50", "model": "mean", "metric": "rmse", "estimate": 1.1, "lower": None, "upper": None, "n": 102, "note": ""},
+        {"target": "pIC50", "model": "mean", "metric": "spearman", "estimate": None, "lower": None, "upper": None, "n": 102,
+         "note": "constant"},
+    )  # fmt: skip
+
+    @pytest.fixture
+    def trained(self, cinchona, monkeypatch, tmp_path):
+        """Run ``train`` with a pipeline that notes its arguments."""
+        import cinchona.pipelines.train as pipeline
+
+        calls = []
+
+        def train(table, **options):
+            calls.append((table, options))
+            return pipeline.TrainResult(
+                folder=tmp_path / "m", fingerprint="ab" * 32, rows=5, rejected=1, compounds=4,
+                parts={"train": 3, "valid": 0, "test": 1}, figures=self.FIGURES, report=tmp_path / "m" / "r.html",
+            )  # fmt: skip
+
+        monkeypatch.setattr(pipeline, "train", train)
+        return lambda *more: (cinchona("train", "t.csv", "--target", "pIC50", "--out", "m", *more, *ALONE), calls)
+
+    def test_options_reach_the_pipeline(self, trained, tmp_path):
+        ran, ((table, options),) = trained("--target", "logD", "--seed", "9", "--set", "training.epochs=3")
+        assert ran.code == 0, ran.err
+        assert (table, options["targets"], options["seed"]) == ("t.csv", ["pIC50", "logD"], 9)
+        assert str(options["out"]) == "m"
+        assert options["settings"].training.epochs == 3
+        assert options["tracker"].describe() == "runs are not tracked"
+
+    def test_figures_stand_beside_the_baselines(self, trained):
+        lines = trained()[0].out.splitlines()
+        assert any(line.split() == ["metric", "network", "mean"] for line in lines)
+        assert any(
+            line.split("  ")[0].strip() == "rmse" and "0.712 [0.6, 0.8]" in line and "1.1" in line for line in lines
+        )
+        assert any("spearman" in line and "–" in line for line in lines)
+        assert any("pIC50 on 102 held-out compounds" in line for line in lines)
+
+    def test_json_has_everything(self, trained):
+        found = json.loads(trained("--json")[0].out)
+        assert found["figures"] == list(self.FIGURES)
+        assert found["parts"] == {"train": 3, "valid": 0, "test": 1}

@@ -15,7 +15,7 @@ from cinchona.errors import ExitCode
 
 SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format", "--help"}
 CONTRACT = {
-    "demo": ([], {"--out", "--seed"}),
+    "demo": ([], {"--out", "--seed", "--library", "--rows"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
     "screen": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "resume": (["DIR"], {"--model"}),

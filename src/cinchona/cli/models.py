@@ -32,9 +32,16 @@ def show_model(
 ) -> None:
     """Show what a model predicts, how good it is and what it was trained on, after checking its files."""
     from cinchona.cli.model_cards import describe
-    from cinchona.cli.output import show
+    from cinchona.cli.output import plain, show, show_record
+    from cinchona.cli.results import show_figures
 
-    show(common, describe(folder))
+    found = plain(describe(folder))
+    if common.as_json:
+        show(common, found)
+        return
+    figures = found.pop("metrics", [])
+    show_record(found)
+    show_figures(figures)
 
 
 @command(app, "import")

@@ -1,21 +1,67 @@
-"""What commands say of a finished screen."""
+"""What commands say of finished work."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cinchona.cli.output import show, show_table
+from cinchona.cli.output import plain, show, show_record, show_table
 
 if TYPE_CHECKING:
     from cinchona.cli.common import Common
+    from cinchona.pipelines.demo import DemoResult
     from cinchona.pipelines.screen_result import ScreenResult
+    from cinchona.pipelines.train import TrainResult
 
 _SHOWN: Final = 10
 _COLUMNS: Final = ("rank", "compound_id", "parent_smiles", "score")
 
 
-def summary(result: ScreenResult) -> dict[str, Any]:
-    """Counts and places of a screen, ready for JSON."""
+def show_screen(common: Common, result: ScreenResult) -> None:
+    """Write counts and the first hits."""
+    if common.as_json:
+        show(common, screen_data(result))
+        return
+    data = screen_data(result)
+    best = data.pop("best")
+    show_record(data, title="Screen")
+    show_table(best, title=f"Best {len(best)} of {data['hits']:,} hits")
+
+
+def show_train(common: Common, result: TrainResult) -> None:
+    """Write what was trained on and how good the model is beside the baselines."""
+    if common.as_json:
+        show(common, result)
+        return
+    data: dict[str, Any] = plain(result)
+    figures = data.pop("figures")
+    show_record(data, title="Training")
+    show_figures(figures)
+
+
+def show_demo(common: Common, result: DemoResult) -> None:
+    """Write both parts of the demonstration."""
+    if common.as_json:
+        show(common, {"train": plain(result.train), "screen": screen_data(result.screen)})
+        return
+    show_train(common, result.train)
+    show_screen(common, result.screen)
+
+
+def show_figures(figures: Sequence[dict[str, Any]]) -> None:
+    """Write metrics as one table a target: a row for each metric, a column for each model, 95 % intervals."""
+    for target in dict.fromkeys(row["target"] for row in figures):
+        rows: dict[str, dict[str, Any]] = {}
+        for row in figures:
+            if row["target"] == target:
+                rows.setdefault(row["metric"], {"metric": row["metric"]})[row["model"]] = _interval(row)
+        compounds = max((row["n"] for row in figures if row["target"] == target), default=0)
+        show_table(list(rows.values()), title=f"{target} on {compounds:,} held-out compounds [95 % interval]")
+
+
+def screen_data(result: ScreenResult) -> dict[str, Any]:
+    """Counts, places and first hits of a screen, ready for JSON."""
+    names = [name for name in _COLUMNS if name in result.hits.column_names]
     return {
         "folder": str(result.folder),
         "rows": result.rows,
@@ -27,20 +73,13 @@ def summary(result: ScreenResult) -> dict[str, Any]:
         "scores_digest": result.scores_digest,
         "plan": result.plan,
         "run_id": result.run_id,
+        "best": result.hits.slice(0, _SHOWN).select(names).to_pylist(),
     }
 
 
-def best(result: ScreenResult, n: int = _SHOWN) -> list[dict[str, Any]]:
-    """The first ``n`` hits."""
-    names = [name for name in _COLUMNS if name in result.hits.column_names]
-    rows: list[dict[str, Any]] = result.hits.slice(0, n).select(names).to_pylist()
-    return rows
-
-
-def show_screen(common: Common, result: ScreenResult) -> None:
-    """Write counts and the first hits."""
-    if common.as_json:
-        show(common, {**summary(result), "best": best(result)})
-        return
-    show(common, summary(result), title="Screen")
-    show_table(best(result), title=f"Best {min(_SHOWN, result.hits.num_rows)} of {result.hits.num_rows:,} hits")
+def _interval(row: dict[str, Any]) -> str:
+    if row["estimate"] is None:
+        return "–"
+    if row["lower"] is None or row["upper"] is None:
+        return f"{row['estimate']:.3g}"
+    return f"{row['estimate']:.3g} [{row['lower']:.3g}, {row['upper']:.3g}]"
