@@ -68,6 +68,8 @@ class StandardizeConfig(Config):
     """Larger molecules keep their tautomer and are flagged."""
     max_atoms: int = Field(500, ge=1, le=100_000)
     """Heavy atoms of the structure as given; larger ones are rejected."""
+    inchikey: bool = False
+    """Compare the InChIKeys of a batch: different structures with one key (mostly tautomers) are flagged, never joined."""
     max_smiles_length: int = Field(5_000, ge=16)
     """Characters of the SMILES as given; longer ones are rejected."""
 

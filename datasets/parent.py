@@ -42,6 +42,8 @@ class Flag(StrEnum):
     """A stereocentre or double bond without a stated configuration: the row stands for several compounds."""
     TAUTOMER_CHANGED = "tautomer_changed"
     """Replaced by the canonical tautomer."""
+    INCHIKEY_TWIN = "inchikey_twin"
+    """Another structure of the batch has the same InChIKey."""
     TAUTOMER_CAPPED = "tautomer_capped"
     """Too many tautomers or atoms: the tautomer was left as it is."""
 

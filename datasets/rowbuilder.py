@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
@@ -24,8 +24,7 @@ def extra_name(name: str) -> str:
     return f"source_{name}" if name in ROW_COLUMNS else name
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A record that could be read."""
 
     smiles: str
@@ -38,8 +37,7 @@ class Row:
     """Names of flags, joined by ``;``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A record that could not."""
 
     reason: str
@@ -65,15 +63,16 @@ class RowBuilder:
 
     def add(self, row: Row | Unreadable) -> None:
         """Take the next record."""
-        checked = self._checked(row)
-        if isinstance(checked, Unreadable):
-            self.rejects.append(Reject(self.next_row, checked.stage, checked.reason))
-        else:
+        limit = self.layout.max_cell_length
+        if isinstance(row, Row) and 0 < len(row.smiles) <= limit and len(row.identifier) <= limit:
             self.row_ids.append(self.next_row)
-            self.identifiers.append(checked.identifier or str(self.next_row))
-            self.smiles.append(checked.smiles)
-            self.flags.append(checked.flags)
-            self.extra.append(checked.extra)
+            self.identifiers.append(row.identifier or str(self.next_row))
+            self.smiles.append(row.smiles)
+            self.flags.append(row.flags)
+            self.extra.append(row.extra)
+        else:
+            fault = row if isinstance(row, Unreadable) else self._fault(row)
+            self.rejects.append(Reject(self.next_row, fault.stage, fault.reason))
         self.next_row += 1
 
     def finish(self) -> tuple[CompoundBatch, tuple[Reject, ...]]:
@@ -89,17 +88,12 @@ class RowBuilder:
         names = [*ROW_COLUMNS, *(extra_name(name) for name in self.layout.extra)]
         return CompoundBatch(pa.RecordBatch.from_arrays(arrays, names=names)), tuple(self.rejects)
 
-    def _checked(self, row: Row | Unreadable) -> Row | Unreadable:
-        if isinstance(row, Unreadable):
-            return row
+    def _fault(self, row: Row) -> Unreadable:
         if not row.smiles:
             return Unreadable("empty SMILES")
         limit = self.layout.max_cell_length
-        if len(row.smiles) > limit:
-            return Unreadable(f"SMILES of {len(row.smiles):,} characters, at most {limit:,} are read")
-        if len(row.identifier) > limit:
-            return Unreadable(f"identifier of {len(row.identifier):,} characters, at most {limit:,} are read")
-        return row
+        name, cell = ("SMILES", row.smiles) if len(row.smiles) > limit else ("identifier", row.identifier)
+        return Unreadable(f"{name} of {len(cell):,} characters, at most {limit:,} are read")
 
 
 __all__ = ["LATIN1", "ROW_COLUMNS", "Row", "RowBuilder", "Unreadable", "extra_name"]

@@ -6,8 +6,9 @@ open (mixtures, metals, tautomers) is decided by :class:`~cinchona.datasets.conf
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -85,7 +86,7 @@ def standardize_batch(batch: CompoundBatch, config: StandardizeConfig | None = N
     rows = batch.row_ids.tolist()
     rejects = tuple(r.of_row(row) for row, r in zip(rows, done, strict=True) if isinstance(r, Rejected))
     indices = np.array([k for k, _ in kept], np.int64)
-    results = [result for _, result in kept]
+    results = _with_twins([result for _, result in kept]) if rules.inchikey else [result for _, result in kept]
     standard = _with_results(batch.take(indices), results)
     return StandardizedBatch(standard, first_equal(standard.row_ids, standard.smiles), rejects)
 
@@ -133,6 +134,14 @@ def inchikey(smiles: str) -> str:
         return ""
     with rdBase.BlockLogs():
         return str(Chem.MolToInchiKey(mol))  # type: ignore[no-untyped-call]
+
+
+def _with_twins(results: Sequence[Standardized]) -> list[Standardized]:
+    """Flag structures that share their InChIKey with a different one."""
+    keys = {parent: inchikey(parent) for parent in {result.parent for result in results}}
+    shared = {key for key, n in Counter(keys.values()).items() if n > 1} - {""}
+    twin = frozenset({str(Flag.INCHIKEY_TWIN)})
+    return [replace(r, flags=r.flags | twin) if keys[r.parent] in shared else r for r in results]
 
 
 def _parsed(smiles: str, rules: StandardizeConfig) -> Chem.Mol | Rejected:

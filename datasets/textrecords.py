@@ -35,7 +35,7 @@ def csv_reader(layout: Layout) -> RecordReader:
             if isinstance(fields, Unreadable):
                 return fields
         name = "" if identifier is None else fields[identifier].strip()
-        return Row(fields[smiles].strip(), name, tuple([fields[k].strip() for k in extra]), flags)
+        return Row(fields[smiles].strip(), name, tuple([fields[k].strip() for k in extra]) if extra else (), flags)
 
     return read
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from sdf_text import sdf
 
 from cinchona.datasets.config import ReaderConfig
-from cinchona.datasets.sources import Library, Partition, open_library, read_partition
+from cinchona.datasets.sources import Partition, open_library, read_partition
 from cinchona.errors import (
     ColumnError,
     ConfigError,
@@ -484,5 +485,30 @@ def test_real_libraries_account_for_every_row(data_folder, tmp_path):
             assert library.n_rows == len(raw.rstrip().split(b"\n")), path.name
 
 
-def test_library_type_is_documented():
-    assert Library.__doc__
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from cinchona.datasets.sources import open_library, read_partition
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+read_partition(next(open_library([sys.argv[1]], staging=Path(sys.argv[3])).partitions(1000)))
+before = peak()
+library = open_library([sys.argv[2]], staging=Path(sys.argv[3]))
+rows = sum(len(read_partition(partition)[0]) for partition in list(library.partitions(20_000))[::10])
+print(library.n_rows, rows, peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_memory_does_not_grow_with_the_file(tmp_path, packed):
+    """A file of 64 MB costs less than that; the cost is a chunk, a partition and a staged row group."""
+    line = "CC(C)Cc1ccc(cc1)C(C)C(=O)O,compound-number-with-a-long-name\n"
+    small, large = file_of(tmp_path, "smiles,id\n" + line * 1000, "small.csv"), tmp_path / "large.csv"
+    large.write_text("smiles,id\n" + line * 1_000_000)
+    if packed:
+        large = file_of(tmp_path, gzip.compress(large.read_bytes(), 1), "large.csv.gz")
+    command = [sys.executable, "-c", MEMORY, str(small), str(large), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    n_rows, n_read, growth = done.stdout.split()
+    assert (int(n_rows), int(n_read)) == (1_000_000, 100_000)
+    assert float(growth) < 60

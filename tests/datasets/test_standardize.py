@@ -176,6 +176,13 @@ def test_batches_account_for_every_row(smiles):
     assert len(set(done.batch.smiles)) == fresh.sum()
 
 
+def test_structures_with_one_inchikey_are_flagged_not_joined():
+    batch = CompoundBatch.of(["O=c1cccc[nH]1", "Oc1ccccn1", "CCO", "OCC"])
+    done = standardize_batch(batch, StandardizeConfig(inchikey=True))
+    assert done.duplicate_of.tolist() == [-1, -1, -1, 2]
+    assert done.batch.data.column("flags").to_pylist() == ["inchikey_twin", "inchikey_twin", "", ""]
+
+
 def test_first_equal_of_nothing():
     assert first_equal(np.empty(0, np.int64), []).shape == (0,)
 
