@@ -97,6 +97,15 @@ class TestStreams:
         assert "Traceback" not in process.stderr.read()
         process.stderr.close()
 
+    @pytest.mark.parametrize("encoding,shown", [("ascii", "\\u2265"), ("latin-1", "\\u2265"), ("utf-8", "≥")])
+    def test_any_text_can_be_written_in_any_encoding(self, encoding, shown):
+        change = ["--set", "tracking.experiment=≥"]
+        code, out, err = finish(
+            "config", "show", *change, environment={"PYTHONIOENCODING": encoding}, encoding=encoding
+        )
+        assert (code, err) == (0, "")
+        assert shown in out
+
     def test_a_full_disk_behind_stdout_is_retryable(self):
         if not os.path.exists("/dev/full"):  # noqa: PTH110 - a device, no path of ours
             pytest.skip("no /dev/full on this system")
