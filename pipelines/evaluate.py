@@ -1,0 +1,127 @@
+"""How good a model is on measurements that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cinchona.datasets.assay import AssayTable, read_assay_table
+from cinchona.errors import ConfigError
+from cinchona.files import atomic_path
+from cinchona.models.evaluation import evaluate_predictions, evaluations_table
+from cinchona.pipelines.config import Settings
+from cinchona.pipelines.predict import opened
+from cinchona.protocols import Scorer, Tracker
+from cinchona.records import CompoundBatch, Endpoint
+from cinchona.screening.csvfile import write_csv
+from cinchona.tracking import NullTracker
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Figures of a model on a table of measurements."""
+
+    rows: int
+    """Rows of the table."""
+    rejected: int
+    """Rows without a usable structure or label."""
+    compounds: int
+    """Distinct compounds."""
+    predicted: int
+    """Compounds with a prediction."""
+    figures: tuple[dict[str, Any], ...]
+    """Metrics with 95 % intervals: target, model, metric, estimate, lower, upper, n, note."""
+    out: Path | None = None
+    """Folder with ``figures`` and ``predictions`` as tables, if one was asked for."""
+
+
+def evaluate(  # noqa: PLR0913 - the common form of a workflow
+    table: str | Path | pa.Table | pd.DataFrame,
+    *,
+    model: str | Path | Scorer,
+    targets: Sequence[str],
+    out: str | Path | None = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    tracker: Tracker | None = None,
+) -> Evaluated:
+    """Compare predictions with measurements.
+
+    Args:
+        table: Assay table. Whether the model has seen these compounds is not known here; see its leakage report.
+        model: Model folder, or a scorer.
+        targets: Measured columns, named as the model's endpoints, or one column for a model of one endpoint.
+        out: Folder for the tables; None writes none.
+        settings: Settings for reading and curation; structures are standardized as in training.
+        seed: Seed of the bootstrap.
+        tracker: Keeps a record of the run; None for none.
+
+    Raises:
+        ConfigError: if a target is no endpoint of the model.
+        InputError: if the table cannot be used.
+        ModelFileError: if the model cannot be used.
+    """
+    chosen = settings or Settings()
+    scorer, rules = opened(model, default=chosen.standardize)
+    data = read_assay_table(table, targets=targets, curation=chosen.curation, standardize=rules, reader=chosen.reader)
+    columns = _columns(scorer.endpoints, [target.name for target in data.targets])
+    predicted = _predict(scorer, data)[:, columns]
+    endpoints = [scorer.endpoints[column] for column in columns]
+    figures = evaluate_predictions(data.values, data.censor, {scorer.name: predicted}, endpoints=endpoints, seed=seed)
+    name = Path(table).name if isinstance(table, str | Path) else type(table).__name__
+    with (tracker or NullTracker()).run(f"evaluate {scorer.name} on {name}", kind="evaluate") as run:
+        run.log_dataset(name, digest=data.digest, source=name, context="test")
+        run.set_tags({"model_fingerprint": scorer.fingerprint, "seed": str(seed)})
+        run.log_metrics({f"{e.metric} {e.target}": e.interval.estimate for e in figures if e.interval})
+        run.log_table("figures", evaluations_table(figures))
+    if out is not None:
+        _write(Path(out), figures=evaluations_table(figures), predictions=_beside(data, predicted, endpoints))
+    return Evaluated(
+        rows=data.n_in,
+        rejected=len(data.rejects),
+        compounds=len(data),
+        predicted=int(np.isfinite(predicted).any(axis=1).sum()),
+        figures=tuple(figure.to_json() for figure in figures),
+        out=None if out is None else Path(out),
+    )
+
+
+def _columns(endpoints: Sequence[Endpoint], targets: Sequence[str]) -> list[int]:
+    names = [endpoint.name for endpoint in endpoints]
+    if len(names) == len(targets) == 1:
+        return [0]
+    if missing := [target for target in targets if target not in names]:
+        raise ConfigError(f"the model does not predict {', '.join(missing)}", expected=f"among {', '.join(names)}")
+    return [names.index(target) for target in targets]
+
+
+def _predict(scorer: Scorer, data: AssayTable) -> np.ndarray:
+    scores = scorer.score(CompoundBatch.of(data.smiles))
+    values = np.full((len(data), len(scorer.endpoints)), np.nan)
+    values[scores.row_ids] = scores.value
+    return values
+
+
+def _beside(data: AssayTable, predicted: np.ndarray, endpoints: Sequence[Endpoint]) -> pa.Table:
+    table = data.to_arrow()
+    for position, endpoint in enumerate(endpoints):
+        column = predicted[:, position]
+        table = table.append_column(f"{endpoint.name}_predicted", pa.array(column, mask=~np.isfinite(column)))
+    return table
+
+
+def _write(out: Path, **tables: pa.Table) -> None:
+    for name, table in tables.items():
+        with atomic_path(out / f"{name}.parquet") as draft:
+            pq.write_table(table, draft)
+        write_csv(out / f"{name}.csv", table.to_batches(), table.schema)
+
+
+__all__ = ["Evaluated", "evaluate"]

@@ -1,0 +1,246 @@
+"""The training workflow: an assay table in; a model folder with its figures beside the baselines', and a tracked run out."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cinchona.datasets.assay import AssayTable, read_assay_table
+from cinchona.datasets.leakage import leakage_report
+from cinchona.datasets.splits import Split, make_split
+from cinchona.digests import digest_json
+from cinchona.errors import ConfigError
+from cinchona.files import atomic_path
+from cinchona.manifest import Manifest
+from cinchona.masking import mask_secrets
+from cinchona.models.baselines import fit_baselines
+from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.evaluation import Evaluation, evaluate_predictions
+from cinchona.models.folder import is_model_folder, open_scorer, read_trust, save_model
+from cinchona.models.scorers import ArrayScorer
+from cinchona.models.train import fit_ensemble
+from cinchona.models.training_state import EpochRecord
+from cinchona.models.trust import trust_record
+from cinchona.pipelines.config import Settings
+from cinchona.pipelines.report import write_training_report
+from cinchona.pipelines.train_tracking import log_begin, log_end, tags_of
+from cinchona.protocols import Tracker
+from cinchona.records import CompoundBatch
+from cinchona.tracking import NullTracker
+
+logger = logging.getLogger(__name__)
+
+MODEL: Final = "network"
+"""Name of the trained ensemble in tables of figures, beside those of the baselines."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A trained model and how good it was on compounds that it had not seen."""
+
+    folder: Path
+    """Model folder."""
+    fingerprint: str
+    """Fingerprint of the model, hex."""
+    rows: int
+    """Rows of the table."""
+    rejected: int
+    """Rows without a usable structure or label; ``rejects.parquet`` in the folder says why."""
+    compounds: int
+    """Distinct compounds after joining replicates."""
+    parts: dict[str, int]
+    """Compounds in the training, validation and test part."""
+    figures: tuple[dict[str, Any], ...]
+    """Metrics on the test part with 95 % intervals: target, model, metric, estimate, lower, upper, n, note."""
+    report: Path
+    """Report for people, one HTML file."""
+    run_id: str = ""
+    """Id of the tracked run; empty without a tracker or if the model was there already."""
+
+    def figure(self, metric: str, *, model: str = MODEL, target: str | None = None) -> float:
+        """One figure; of the first target unless one is named.
+
+        Raises:
+            ConfigError: if there is no such figure.
+        """
+        for row in self.figures:
+            if (row["model"], row["metric"]) == (model, metric) and target in {None, row["target"]}:
+                return float("nan") if row["estimate"] is None else float(row["estimate"])
+        raise ConfigError(f"no figure {metric!r} of {model!r}", expected="a metric and a model of ``figures``")
+
+
+@dataclass(slots=True)
+class _Fitted:
+    """What fitting gave, before it is written."""
+
+    ensemble: GraphEnsemble
+    evaluations: tuple[Evaluation, ...]
+    heldout: pa.Table
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+
+def train(
+    table: str | Path | pa.Table | pd.DataFrame,
+    *,
+    targets: Sequence[str],
+    out: str | Path,
+    settings: Settings | None = None,
+    seed: int = 0,
+    tracker: Tracker | None = None,
+) -> TrainResult:
+    """Train an ensemble of graph networks, measure it beside the baselines on held-out compounds, and save it.
+
+    The same call on a finished folder gives the model that is there; on a training that was killed it goes on.
+
+    Args:
+        table: Assay table.
+        targets: Measured columns.
+        out: Model folder: new or empty, or that of the same training.
+        settings: Settings; None for the defaults.
+        seed: Seed of split, weights, order of the compounds and bootstrap.
+        tracker: Keeps a record of the run; None for none.
+
+    Raises:
+        ColumnError: if a column is missing or ambiguous, or a target has no readable value.
+        InputError: if the table cannot be read.
+        NoUsableRowsError: if no compound is left to train on.
+        ConfigError: if the folder holds something else, or the training diverges.
+        RetryableError: if the disk is full or failing.
+    """
+    chosen, folder = settings or Settings(), Path(out).absolute()
+    data = read_assay_table(
+        table, targets=targets, curation=chosen.curation, standardize=chosen.standardize, reader=chosen.reader
+    )
+    decisive = _decisive(data, chosen, seed)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        return _found(folder, decisive)
+    split = make_split(data, chosen.split, seed=seed)
+    leakage = leakage_report(data, split)
+    name = _name(table)
+    with (tracker or NullTracker()).run(f"train {name}", kind="train", tags=tags_of(data, split, seed)) as run:
+        log_begin(run, data, chosen, name)
+        fitted = _fit(data, split, chosen, seed=seed, checkpoint=folder.parent / f".{folder.name}.training")
+        trust = trust_record(data, split, evaluations=fitted.evaluations, leakage=leakage, seed=seed, name=name)
+        trust["training"] = {
+            "digest": decisive,
+            "run_id": run.run_id,
+            "standardize": chosen.standardize.model_dump(mode="json"),
+        }
+        save_model(fitted.ensemble, folder, trust=trust)
+        _write_companions(folder, data, fitted, settings=chosen, seed=seed)
+        log_end(run, folder, fitted.evaluations, heldout=fitted.heldout, curves=fitted.curves)
+    shutil.rmtree(folder.parent / f".{folder.name}.training", ignore_errors=True)
+    return _result(folder, run_id=run.run_id)
+
+
+def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:
+    """Digest of everything that decides the model and its figures."""
+    included = {"standardize", "curation", "split", "network", "training"}
+    return digest_json([data.digest, settings.model_dump(mode="json", include=included), seed])
+
+
+def _found(folder: Path, decisive: str) -> TrainResult:
+    if is_model_folder(folder):
+        training = read_trust(folder).get("training") or {}
+        if training.get("digest") == decisive:
+            logger.info("%s holds this model already; nothing was trained", folder)
+            return _result(folder)
+    raise ConfigError(
+        "the folder is taken by something else",
+        where=str(folder),
+        expected="a new or empty folder, or the model of the same data, settings and seed",
+        remedy="choose another folder with --out, or remove this one",
+    )
+
+
+def _fit(data: AssayTable, split: Split, settings: Settings, *, seed: int, checkpoint: Path) -> _Fitted:
+    curves: dict[str, list[float]] = defaultdict(list)
+
+    def keep(record: EpochRecord) -> None:
+        curves[f"network-{record.member}/train loss"].append(record.train_loss)
+        curves[f"network-{record.member}/valid loss"].append(record.valid_loss)
+
+    ensemble = fit_ensemble(
+        data, split, network=settings.network, training=settings.training, seed=seed, checkpoint=checkpoint,
+        on_epoch=keep,
+    )  # fmt: skip
+    lower, trees = settings.training.lower_is_better, settings.training.forest_trees
+    baselines = fit_baselines(data, split, seed=seed, n_trees=trees, lower_is_better=lower)
+    models: dict[str, ArrayScorer] = {MODEL: ensemble, **baselines}
+    tested = [data.smiles[row] for row in split.test]
+    predictions = {name: predict_all(model, tested) for name, model in models.items()}
+    evaluations = evaluate_predictions(
+        data.values[split.test], data.censor[split.test], predictions, endpoints=ensemble.endpoints, seed=seed
+    )
+    return _Fitted(ensemble, evaluations, _heldout(data, split, predictions[MODEL]), dict(curves))
+
+
+def predict_all(model: ArrayScorer, smiles: Sequence[str]) -> np.ndarray:
+    """Predictions of standardized compounds, float32, shape (n, t); NaN where the model rejects one."""
+    scores = model.score(CompoundBatch.of(list(smiles)))
+    values = np.full((len(smiles), len(model.endpoints)), np.nan, np.float32)
+    values[scores.row_ids] = scores.value
+    return values
+
+
+def _heldout(data: AssayTable, split: Split, predicted: np.ndarray) -> pa.Table:
+    """One row a held-out compound and target, as the report wants it."""
+    rows = [(k, row, t) for k, row in enumerate(split.test.tolist()) for t in range(len(data.targets))]
+    return pa.table({
+        "compound_id": pa.array([data.compound_ids[row] for _, row, _ in rows], pa.string()),
+        "smiles": pa.array([data.smiles[row] for _, row, _ in rows], pa.string()),
+        "target": pa.array([data.targets[t].name for _, _, t in rows], pa.string()),
+        "kind": pa.array([data.targets[t].kind for _, _, t in rows], pa.string()),
+        "measured": pa.array([data.values[row, t] for _, row, t in rows], pa.float64()),
+        "predicted": pa.array([predicted[k, t] for k, _, t in rows], pa.float64()),
+    })  # fmt: skip
+
+
+def _write_companions(folder: Path, data: AssayTable, fitted: _Fitted, *, settings: Settings, seed: int) -> None:
+    rejects = pa.table({
+        "row_id": pa.array([reject.row_id for reject in data.rejects], pa.int64()),
+        "stage": pa.array([str(reject.stage) for reject in data.rejects], pa.string()),
+        "reason": pa.array([reject.reason for reject in data.rejects], pa.string()),
+    })  # fmt: skip
+    with atomic_path(folder / "rejects.parquet") as draft:
+        pq.write_table(rejects, draft)
+    with atomic_path(folder / "report" / "heldout.parquet") as draft:
+        pq.write_table(fitted.heldout, draft)
+    write_training_report(folder, predictions=fitted.heldout, curves=fitted.curves)
+    counts = {"rows": data.n_in, "rejected": len(data.rejects), "compounds": len(data)}
+    config = mask_secrets(settings.model_dump(mode="json"))
+    Manifest(kind="train", seed=seed, config=config, counts=counts).write(folder / "manifest.json")
+
+
+def _result(folder: Path, *, run_id: str = "") -> TrainResult:
+    """The result as the model folder tells it."""
+    trust = read_trust(folder)
+    data, split = trust["data"], trust["split"]
+    return TrainResult(
+        folder=folder,
+        fingerprint=open_scorer(folder).fingerprint,
+        rows=data["rows"],
+        rejected=data["rejected"],
+        compounds=data["compounds"],
+        parts={part: split[part] for part in ("train", "valid", "test")},
+        figures=tuple(trust["metrics"]),
+        report=folder / "report" / "report.html",
+        run_id=run_id or trust["training"]["run_id"],
+    )
+
+
+def _name(table: object) -> str:
+    return Path(table).name if isinstance(table, str | Path) else type(table).__name__
+
+
+__all__ = ["MODEL", "TrainResult", "predict_all", "train"]

@@ -1,0 +1,64 @@
+"""What a training leaves in the record of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cinchona.datasets.assay import AssayTable
+from cinchona.datasets.splits import Split
+from cinchona.digests import digest_json
+from cinchona.files import write_text
+from cinchona.masking import mask_secrets
+from cinchona.models.evaluation import Evaluation, evaluations_table
+from cinchona.pipelines.config import Settings
+from cinchona.pipelines.report_training import target_figure
+from cinchona.protocols import TrackedRun
+
+
+def tags_of(data: AssayTable, split: Split, seed: int) -> dict[str, str]:
+    """Labels to search runs by."""
+    return {"data_digest": data.digest, "split_kind": split.kind, "seed": str(seed)}
+
+
+def log_begin(run: TrackedRun, data: AssayTable, settings: Settings, name: str) -> None:
+    """Record settings and data."""
+    run.log_params(_flat(mask_secrets(settings.model_dump(mode="json", exclude={"screen", "executor", "tracking"}))))
+    run.log_dataset(name, digest=data.digest, source=name, context="train")
+
+
+def log_end(
+    run: TrackedRun,
+    folder: Path,
+    evaluations: Sequence[Evaluation],
+    *,
+    heldout: pa.Table,
+    curves: Mapping[str, Sequence[float]],
+) -> None:
+    """Record curves, figures, a picture for each target, the report and the model."""
+    for curve, values in curves.items():
+        run.log_curve(curve, values)
+    run.log_metrics({f"test {e.metric} {e.target} {e.model}": e.interval.estimate for e in evaluations if e.interval})
+    run.log_table("figures", evaluations_table(evaluations))
+    for target in dict.fromkeys(heldout["target"].to_pylist()):
+        picture = folder / "report" / f"heldout-{digest_json(target)[:8]}.svg"
+        write_text(picture, target_figure(heldout, target))
+        run.log_artifact(picture, folder="pictures")
+    run.log_artifact(folder / "report" / "report.html")
+    run.log_model(folder, name="model")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+__all__ = ["log_begin", "log_end", "tags_of"]
