@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from cinchona import seeds
-from cinchona.files import write_json
+from cinchona.files import write_json, write_text
 from cinchona.pharmacovigilance.synthesis.batch import CaseBatch, Ragged, concatenate
 from cinchona.pharmacovigilance.synthesis.corruption import CorruptionModel, corrupt
 from cinchona.pharmacovigilance.synthesis.faers_files import Identity, Vocabulary, write_deletions, write_quarter
@@ -98,8 +98,8 @@ def generate(
 
     Files: ``faers_ascii_<quarter>/ascii/*.txt`` with deletion lists under ``deleted/``, and under ``truth/``:
     ``signals.parquet`` (drug, reaction, relative rate, probability, first quarter), ``duplicates.parquet``
-    (case_id, duplicate_of, exact), ``versions.parquet`` (case_id, version, quarter), ``deletions.parquet``, and
-    ``counts.json``. One quarter is in memory at a time.
+    (case_id, duplicate_of), ``versions.parquet`` (case_id, version, quarter), ``deletions.parquet``,
+    ``dictionary.csv`` (the drug names, for coding) and ``counts.json``. One quarter is in memory at a time.
 
     Args:
         out: Folder; made if missing.
@@ -158,6 +158,7 @@ def _quarter(target: Path, index: int, size: int, *, state: _State, world: _Worl
     state.next_event += size
     chosen = np.flatnonzero(rng.random(size) < config.duplicate_rate)
     copies = corrupt(fresh.take(chosen), config.corruption, rng)
+    copies = copies.with_(received=_day_in(config, index, len(chosen), rng).astype(np.int32))
     batch = concatenate([fresh, copies])
     ids = _first_versions(batch, state)
     name = quarter_name(config, index)
@@ -287,6 +288,8 @@ def _finish(
     )
     for name, table in tables.items():
         pq.write_table(table, truth / f"{name}.parquet")
+    lines = "".join(f"{name},{name}\n" for name in words.drugs)
+    write_text(truth / "dictionary.csv", "name,ingredient\n" + lines)
     counts = {
         **state.rows,
         "events": state.next_event,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.dedupe import kernels
-from cinchona.pharmacovigilance.dedupe.records import DAY
+from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking.records import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cinchona.pharmacovigilance.dedupe.records import Records, TermLists
+    from cinchona.pharmacovigilance.linking.records import Records, TermLists
 
 log = logging.getLogger(__name__)
 

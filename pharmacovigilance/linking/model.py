@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.dedupe import kernels
-from cinchona.pharmacovigilance.dedupe.blocking import candidate_pairs
-from cinchona.pharmacovigilance.dedupe.rules import Pairs
-from cinchona.pharmacovigilance.dedupe.weights import Weights, estimate_rates, make_weights, weigh
+from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking.blocking import candidate_pairs
+from cinchona.pharmacovigilance.linking.rules import Pairs
+from cinchona.pharmacovigilance.linking.weights import Weights, estimate_rates, make_weights, weigh
 
 if TYPE_CHECKING:
-    from cinchona.pharmacovigilance.dedupe.config import HitMissConfig
-    from cinchona.pharmacovigilance.dedupe.records import Records
+    from cinchona.pharmacovigilance.linking.config import HitMissConfig
+    from cinchona.pharmacovigilance.linking.records import Records
     from cinchona.progress import Progress
 
 _BATCH: Final = 2_000_000

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cinchona.pharmacovigilance.dedupe import kernels
+from cinchona.pharmacovigilance.linking import kernels
 
 if TYPE_CHECKING:
-    from cinchona.pharmacovigilance.dedupe.records import Records
-    from cinchona.pharmacovigilance.dedupe.rules import Pairs
+    from cinchona.pharmacovigilance.linking.records import Records
+    from cinchona.pharmacovigilance.linking.rules import Pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.dedupe import kernels
-from cinchona.pharmacovigilance.dedupe.records import DAY
+from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking.records import DAY
 
 if TYPE_CHECKING:
-    from cinchona.pharmacovigilance.dedupe.records import Records, TermLists
+    from cinchona.pharmacovigilance.linking.records import Records, TermLists
 
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _EXACT_CAP: Final = 1000

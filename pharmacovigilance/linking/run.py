@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cinchona.errors import TooManyRejectsError
-from cinchona.pharmacovigilance.dedupe.config import DedupeConfig
-from cinchona.pharmacovigilance.dedupe.groups import Groups, group_cases
-from cinchona.pharmacovigilance.dedupe.kernels import FIELDS
-from cinchona.pharmacovigilance.dedupe.model import Scored, link, score_pairs
-from cinchona.pharmacovigilance.dedupe.records import Records, load_records
-from cinchona.pharmacovigilance.dedupe.rules import Pairs, exact_pairs, number_pairs
+from cinchona.pharmacovigilance.linking.config import DedupeConfig
+from cinchona.pharmacovigilance.linking.groups import Groups, group_cases
+from cinchona.pharmacovigilance.linking.kernels import FIELDS
+from cinchona.pharmacovigilance.linking.model import Scored, link, score_pairs
+from cinchona.pharmacovigilance.linking.records import Records, load_records
+from cinchona.pharmacovigilance.linking.rules import Pairs, exact_pairs, number_pairs
 from cinchona.pharmacovigilance.receipts import writing
 from cinchona.pharmacovigilance.runs import Run, latest_run, new_run
 from cinchona.progress import progress
@@ -28,7 +28,7 @@ from cinchona.progress import progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cinchona.pharmacovigilance.dedupe.weights import Weights
+    from cinchona.pharmacovigilance.linking.weights import Weights
     from cinchona.pharmacovigilance.store import ReportStore
 
 log = logging.getLogger(__name__)

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.dedupe import kernels
-from cinchona.pharmacovigilance.dedupe.records import DAY, MONTH, NO_DATE, UNKNOWN
+from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking.records import DAY, MONTH, NO_DATE, UNKNOWN
 
 if TYPE_CHECKING:
-    from cinchona.pharmacovigilance.dedupe.records import Records, TermLists
+    from cinchona.pharmacovigilance.linking.records import Records, TermLists
 
 _NEAR_AGE: Final = 2
 _NEAR_DAYS: Final = 7

@@ -1,0 +1,1 @@
+"""From names as reported to ingredients, and from reactions to groups."""
