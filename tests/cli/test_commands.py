@@ -58,7 +58,7 @@ class TestData:
         assert found["files"][0]["format"] == "smiles"
 
     def test_check_of_the_first_rows(self, cinchona, library):
-        found = json.loads(cinchona("data", "check", library, "--rows", "2", "--json").out)
+        found = json.loads(cinchona("data", "check", library, "--limit", "2", "--json").out)
         assert (found["rows"], found["checked"], found["rejected"]) == (6, 2, 0)
 
     def test_check_of_an_assay_table(self, cinchona, tmp_path):
@@ -327,6 +327,79 @@ class TestSignals:
         part.add_typer(new_app("Scores.", group=True), name="score")
         have = set(typer.main.get_command(signals._complete(part)).commands)
         assert set(signals.PLANNED) - {"score"} <= have
+
+
+class TestPredict:
+    def test_every_row_comes_back(self, cinchona, library, model, tmp_path):
+        ran = cinchona("predict", library, "--model", model, "--out", "p", "--json")
+        assert ran.code == 0, ran.err
+        found = json.loads(ran.out)
+        assert (found["rows"], found["predicted"], found["rejected"]) == (6, 5, 1)
+        rows = found["predictions"]
+        assert [row["row_id"] for row in rows] == list(range(6))
+        assert rows[0]["pIC50"] == rows[3]["pIC50"] == pytest.approx(5.0)
+        assert rows[2]["pIC50"] is None
+        assert rows[2]["reason"]
+        assert pq.read_table(tmp_path / "p" / "predictions.parquet").num_rows == 6
+
+    def test_for_people(self, cinchona, library, model):
+        ran = cinchona("predict", library, "--model", model)
+        assert ran.code == 0, ran.err
+        lines = ran.out.splitlines()
+        assert lines[0].split()[:2] == ["compound", "id"]
+        assert any("aspirin" in line for line in lines)
+        assert any(line.split() == ["predicted", "5"] for line in lines)
+
+    def test_a_model_that_is_none(self, cinchona, library):
+        ran = cinchona("predict", library, "--model", "nowhere")
+        assert (ran.code, ran.out) == (2, "")
+
+
+class TestEvaluate:
+    def test_figures_of_a_model_on_measurements(self, cinchona, model, tmp_path):
+        (tmp_path / "assay.csv").write_text("id,smiles,pIC50\na,CCO,5.5\nb,CCN,6.5\nc,C1CC,7\nd,c1ccccc1,6.0\n")
+        given = ("evaluate", "assay.csv", "--model", model, "--target", "pIC50", "--out", "e", *ALONE)
+        ran = cinchona(*given, "--json")
+        assert ran.code == 0, ran.err
+        found = json.loads(ran.out)
+        assert (found["rows"], found["rejected"], found["compounds"], found["predicted"]) == (4, 1, 3, 3)
+        (mae,) = [row for row in found["figures"] if row["metric"] == "mae"]
+        assert mae["estimate"] == pytest.approx((0.5 + 1.0 + 0.0) / 3)
+        assert (tmp_path / "e" / "figures.csv").is_file()
+        assert "pIC50 on 3" in cinchona(*given).out
+
+    def test_a_target_that_the_model_has_not(self, cinchona, model, tmp_path):
+        (tmp_path / "assay.csv").write_text("id,smiles,a,b\nx,CCO,5.5,1\ny,CCN,6.5,2\n")
+        ran = cinchona("evaluate", "assay.csv", "--model", model, "--target", "a", "--target", "b", *ALONE)
+        assert (ran.code, ran.out) == (2, "")
+        assert "pIC50" in ran.err
+
+
+class TestDemo:
+    def test_options_reach_the_pipeline_and_both_parts_are_shown(self, cinchona, library, model, monkeypatch, tmp_path):
+        import cinchona.pipelines.demo as pipeline
+        from cinchona.pipelines.screen import screen
+
+        calls = []
+
+        def demo(**options):
+            calls.append(options)
+            screened = screen(library, model=model, out=tmp_path / "s", settings=options["settings"])
+            trained = pipeline.TrainResult(
+                folder=tmp_path / "m", fingerprint="ab", rows=5, rejected=1, compounds=4, parts={},
+                figures=TestTrain.FIGURES, report=tmp_path / "r.html",
+            )  # fmt: skip
+            return pipeline.DemoResult(trained, screened)
+
+        monkeypatch.setattr(pipeline, "demo", demo)
+        ran = cinchona("demo", "--limit", "50", "--library", "nci5k", "--seed", "3", *ALONE)
+        assert ran.code == 0, ran.err
+        assert {"limit": 50, "libraries": ["nci5k"], "seed": 3}.items() <= calls[0].items()
+        assert "network" in ran.out
+        assert "aspirin" in ran.out
+        found = json.loads(cinchona("demo", "--json", *ALONE).out)
+        assert (found["train"]["rows"], found["screen"]["rows"]) == (5, 6)
+        assert str(calls[1]["out"]) == "cinchona-demo"
 
 
 class TestTrain:

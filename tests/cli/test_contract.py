@@ -15,7 +15,7 @@ from cinchona.errors import ExitCode
 
 SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format", "--help"}
 CONTRACT = {
-    "demo": ([], {"--out", "--seed", "--library", "--rows"}),
+    "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
     "screen": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "resume": (["DIR"], {"--model"}),
@@ -23,7 +23,7 @@ CONTRACT = {
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
     "data list": ([], set()),
-    "data check": (["FILE"], {"--target", "--rows"}),
+    "data check": (["FILE"], {"--target", "--limit"}),
     "data prepare": (["FILE"], {"--out", "--seed"}),
     "models list": (["[DIR]"], set()),
     "models show": (["MODEL"], set()),

@@ -35,8 +35,8 @@ def check(
     target: Annotated[
         list[str] | None, typer.Option("--target", metavar="COL", help="Measured column of an assay table; repeatable.")
     ] = None,
-    rows: Annotated[
-        int | None, typer.Option("--rows", metavar="N", min=1, help="Look at about the first N rows of a library only.")
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Look at about the first N rows of a library only.")
     ] = None,
 ) -> None:
     """Read a library, or with --target an assay table, and report columns, counts and rejects by reason.
@@ -48,7 +48,7 @@ def check(
     from cinchona.cli.output import show
 
     settings = common.settings()
-    show(common, check_assay(file, target, settings) if target else check_library(file, rows, settings))
+    show(common, check_assay(file, target, settings) if target else check_library(file, limit, settings))
 
 
 @command(app)

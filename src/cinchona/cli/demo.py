@@ -20,7 +20,7 @@ def demo(
     library: Annotated[
         list[str] | None, typer.Option("--library", metavar="NAME", help="Catalogue library to screen; repeatable.")
     ] = None,
-    rows: Annotated[int | None, typer.Option("--rows", metavar="N", min=1, help="Most rows to screen.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Most rows to screen.")] = None,
 ) -> None:
     """Train on RDKit's Nav1.7 series and screen libraries of the catalogue; needs no download."""
     from cinchona.cli.results import show_demo
@@ -29,8 +29,9 @@ def demo(
     from cinchona.pipelines.demo import demo as run_demo
 
     settings = common.settings()
+    tracker = open_tracker(settings.tracking)
     result = run_demo(
-        out=out or Path("cinchona-demo"), libraries=library or DEMO_LIBRARIES, limit=rows, settings=settings,
-        seed=common.seed, tracker=open_tracker(settings.tracking),
+        out=out or Path("cinchona-demo"), libraries=library or DEMO_LIBRARIES, limit=limit, settings=settings,
+        seed=common.seed, tracker=tracker,
     )  # fmt: skip
-    show_demo(common, result)
+    show_demo(common, result, record=tracker.describe())

@@ -16,7 +16,7 @@ Table = Annotated[str, typer.Argument(metavar="TABLE", help="Assay table: CSV, S
 @command(app)
 def evaluate(common: Seeded, table: Table, *, model: Model, target: Targets, out: OptionalOut = None) -> None:
     """Compare a model's predictions with measurements: metrics with intervals."""
-    from cinchona.cli.output import show
+    from cinchona.cli.results import show_fit
     from cinchona.cli.tracking import open_tracker
     from cinchona.pipelines.evaluate import evaluate as run_evaluate
 
@@ -25,4 +25,4 @@ def evaluate(common: Seeded, table: Table, *, model: Model, target: Targets, out
     found = run_evaluate(
         table, model=model, targets=target, out=out, settings=settings, seed=common.seed, tracker=tracker
     )
-    show(common, found)
+    show_fit(common, found)

@@ -17,9 +17,12 @@ Library = Annotated[
 
 @command(app)
 def predict(common: Seeded, library: Library, *, model: Model, out: OptionalOut = None) -> None:
-    """Predict a few compounds: every input row with its predictions or the reason why it has none."""
-    from cinchona.cli.output import show
+    """Predict a few compounds: every input row with its predictions or the reason why it has none.
+
+    The first 50 rows are shown; --json has all, --out writes all as Parquet and CSV.
+    """
+    from cinchona.cli.results import show_predictions
     from cinchona.pipelines.predict import predict as run_predict
 
     settings = common.settings()
-    show(common, run_predict(library, model=model, out=out, settings=settings, seed=common.seed))
+    show_predictions(common, run_predict(library, model=model, out=out, settings=settings, seed=common.seed))

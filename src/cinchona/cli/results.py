@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cinchona.cli.output import plain, show, show_record, show_table
+from cinchona.cli.output import emit, plain, show, show_record, show_table
 
 if TYPE_CHECKING:
     from cinchona.cli.common import Common
     from cinchona.pipelines.demo import DemoResult
+    from cinchona.pipelines.evaluate import Evaluated
+    from cinchona.pipelines.predict import Predicted
     from cinchona.pipelines.screen_result import ScreenResult
     from cinchona.pipelines.train import TrainResult
 
 _SHOWN: Final = 10
+_SHOWN_PREDICTIONS: Final = 50
+_NOT_SHOWN: Final = frozenset({"row_id", "parent_smiles", "score"})
 _COLUMNS: Final = ("rank", "compound_id", "parent_smiles", "score")
 
 
@@ -28,24 +32,43 @@ def show_screen(common: Common, result: ScreenResult) -> None:
     show_table(best, title=f"Best {len(best)} of {data['hits']:,} hits")
 
 
-def show_train(common: Common, result: TrainResult) -> None:
-    """Write what was trained on and how good the model is beside the baselines."""
+def show_fit(common: Common, result: TrainResult | Evaluated) -> None:
+    """Write what was trained or evaluated on, and the figures side by side."""
     if common.as_json:
         show(common, result)
         return
     data: dict[str, Any] = plain(result)
     figures = data.pop("figures")
-    show_record(data, title="Training")
+    show_record(data)
     show_figures(figures)
 
 
-def show_demo(common: Common, result: DemoResult) -> None:
-    """Write both parts of the demonstration."""
+def show_predictions(common: Common, result: Predicted) -> None:
+    """Write the predictions: all of them as JSON, or the first rows as a table and what they add up to."""
+    rows = result.table if common.as_json else result.table.slice(0, _SHOWN_PREDICTIONS)
+    data = {
+        "rows": result.rows,
+        "predicted": result.predicted,
+        "rejected": result.rows - result.predicted,
+        "folder": None if result.out is None else str(result.out),
+        "predictions": rows.to_pylist(),
+    }
+    if common.as_json:
+        show(common, data)
+        return
+    show_table([{k: v for k, v in row.items() if k not in _NOT_SHOWN} for row in data.pop("predictions")])
+    show_record(data)
+
+
+def show_demo(common: Common, result: DemoResult, *, record: str) -> None:
+    """Write both parts of the demonstration, and where to look on; ``record`` says where its runs are recorded."""
     if common.as_json:
         show(common, {"train": plain(result.train), "screen": screen_data(result.screen)})
         return
-    show_train(common, result.train)
+    show_fit(common, result.train)
     show_screen(common, result.screen)
+    emit(f"Open the report in a browser: {result.screen.report}")
+    emit(record[:1].upper() + record[1:])
 
 
 def show_figures(figures: Sequence[dict[str, Any]]) -> None:

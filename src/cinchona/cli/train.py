@@ -16,11 +16,11 @@ Table = Annotated[str, typer.Argument(metavar="TABLE", help="Assay table: CSV, S
 @command(app)
 def train(common: Seeded, table: Table, *, target: Targets, out: Out) -> None:
     """Train a model on an assay table and hold compounds out to see how good it is."""
-    from cinchona.cli.results import show_train
+    from cinchona.cli.results import show_fit
     from cinchona.cli.tracking import open_tracker
     from cinchona.pipelines.train import train as run_train
 
     settings = common.settings()
     tracker = open_tracker(settings.tracking)
     result = run_train(table, targets=target, out=out, settings=settings, seed=common.seed, tracker=tracker)
-    show_train(common, result)
+    show_fit(common, result)
