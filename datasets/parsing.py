@@ -75,7 +75,10 @@ def why_refused(attempt: Callable[[], object]) -> str:
             return ""
         with capture() as log:
             attempt()
-            return captured_reason(log.messages)
+            try:
+                return captured_reason(log.messages)
+            except UnicodeDecodeError:  # RDKit quotes the input and may cut it within a character
+                return ""
 
 
 def captured_reason(messages: str) -> str:
