@@ -6,9 +6,15 @@ The pages follow the files, so a new module is documented without touching a lis
 
 from __future__ import annotations
 
+import ast
+import enum
 import importlib
+import inspect
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from sphinx.util import logging
 
 import cinchona
 
@@ -16,14 +22,43 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 GROUND: Final = "cinchona"
-UNDOCUMENTED: Final = "cinchona.cli"
-"""The command line documents itself; its page shows the help texts."""
+
+logger = logging.getLogger(__name__)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write the pages before Sphinx looks for files."""
     write_pages(Path(app.srcdir) / "reference" / "generated")
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
+    app.connect("autodoc-skip-member", show_enum_members)
     return {"parallel_read_safe": True}
+
+
+def keep_colons(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: list[str],
+) -> None:
+    """Keep "One line for a human: what is wrong" whole; napoleon would take the words before the colon for a type."""
+    del app, name, obj, options
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
+
+
+def show_enum_members(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    skip: object,
+    options: object,
+) -> bool | None:
+    """Show members of enumerations whose name says all, so that they have no docstring."""
+    del app, what, name, skip, options
+    return False if isinstance(obj, enum.Enum) else None
 
 
 def public_modules(room: str) -> list[str]:
@@ -64,19 +99,18 @@ def overview(room: str, modules: list[str]) -> str:
             _automodule(room, members=False),
             *(["## Public names", *rows] if rows else []),
             "## Modules",
-            "```{toctree}",
-            ":maxdepth: 1",
-            "",
-            *modules,
-            "```",
+            *(_module_row(name) for name in modules),
             "",
         ]
     )
 
 
 def module_page(name: str) -> str:
-    """Page of one module with everything public in it."""
-    return f"# `{name}`\n{_automodule(name, members=True)}\n"
+    """Page of one module with everything public in it.
+
+    Only its room's page leads to it: hundreds of modules in the sidebar of every page would bury the rest.
+    """
+    return f"---\norphan: true\n---\n\n# `{name}`\n{_automodule(name, members=True)}\n"
 
 
 def canonical(room: str, name: str) -> str:
@@ -94,8 +128,27 @@ def _home_of_data(room: str, name: str) -> str:
 
 
 def _role(room: str, name: str) -> str:
-    full = canonical(room, name)
-    return f"{{py:obj}}`{name} <{full}>`"
+    try:
+        link = f"{{py:obj}}`{name} <{canonical(room, name)}>`"
+    except (AttributeError, ImportError) as error:
+        logger.warning("%s offers %s, which cannot be had: %s", room, name, error)
+        return f"`{name}`"
+    value = getattr(importlib.import_module(room), name)
+    described = inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value)
+    return link + (_summary(value.__doc__) if described else "")
+
+
+def _module_row(name: str) -> str:
+    path = Path(cinchona.__file__).parent.joinpath(*name.split(".")[1:])
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return f"- {{doc}}`{name} <{name}>`{_summary(ast.get_docstring(ast.parse(source.read_text())))}"
+
+
+def _summary(docstring: str | None) -> str:
+    """First line of a docstring as Markdown, after a colon; roles become plain code."""
+    first = (docstring or "").strip().partition("\n")[0]
+    plain = re.sub(r":[\w:]+:`~?(?:[^`<]*<)?([^`<>]+)>?`", lambda found: f"`{found[1].rpartition('.')[2]}`", first)
+    return f": {plain}" if plain else ""
 
 
 def _automodule(name: str, *, members: bool) -> str:

@@ -89,19 +89,11 @@ def test_new_ground_floor_module_needs_a_layer(tree):
     assert_red(tree, "check-imports", "cinchona.stranger")
 
 
-def test_type_error_is_red(tree):
+def test_type_errors_and_unchecked_modules_are_red(tree):
     write(tree, "models/wrong.py", '"""Wrong."""\n\nanswer: int = "forty-two"\n')
-    assert_red(tree, "check-types", "models/wrong.py:3: error", "[assignment]")
-
-
-def test_unannotated_function_is_red(tree):
     write(tree, "models/bare.py", '"""Bare."""\n\n\ndef double(x):\n    """Twice."""\n    return 2 * x\n')
-    assert_red(tree, "check-types", "[no-untyped-def]")
-
-
-def test_module_that_mypy_does_not_reach_is_red(tree):
-    write(tree, "models/not-a-name/hidden.py", '"""No import name leads here."""\n')
-    assert_red(tree, "check-types", "git lists")
+    write(tree, "models/not-a-name/hidden.py", '"""No import name leads here, so mypy never sees it."""\n')
+    assert_red(tree, "check-types", "models/wrong.py:3: error", "[assignment]", "models/bare.py:4: error", "git lists")
 
 
 def test_lint_error_is_red(tree):
@@ -170,6 +162,21 @@ def test_ignored_files_do_not_count(tree):
     write(tree, ".venv/conftest.py", "home = '/ro" + "ot/x'\n")
     for target in ("check-layout", "check-tree"):
         assert make(tree, target).returncode == 0
+
+
+@pytest.mark.slow
+def test_documentation_with_gaps_is_red(repository, tree):
+    pages = ("conf.py", "_ext/api_pages.py", "index.md", "install.md", "reference/api.md", "images/architecture.svg")
+    for name in pages:
+        write(tree, f"docs/{name}", (repository / "docs" / name).read_text())
+    for name in ("architecture", "glossary", "other", "adr/index", "tutorials/a", "howto/a", "explanation/a"):
+        write(tree, f"docs/{name}.md", "# A page\n")
+    answer = make(tree, "check-docs")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+    write(tree, "models/bare.py", '"""A module."""\n\n\nclass Bare:\n    pass\n')
+    write(tree, "docs/nowhere/page.md", "# In no list of contents\n")
+    assert_red(tree, "check-docs", "cinchona.models.bare.Bare is public", "nowhere/page.md")
 
 
 def test_deleted_and_new_files_count_as_they_stand(tree):
