@@ -217,7 +217,7 @@ class TestEndings:
         (KeyboardInterrupt(), 130, "stopped: interrupted"),
         (EOFError(), 130, "stopped: interrupted"),
         (FileNotFoundError(2, "No such file or directory", "lib.smi"), 2, "lib.smi"),
-        (PermissionError(13, "Permission denied", "/root/x"), 2, "/root/x"),
+        (PermissionError(13, "Permission denied", "/srv/x"), 2, "/srv/x"),
         (IsADirectoryError(21, "Is a directory", "x"), 2, "Is a directory"),
         (OSError(28, "No space left on device", "out"), 5, "No space left"),
         (OSError(5, "Input/output error"), 5, "Input/output"),
