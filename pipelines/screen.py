@@ -133,7 +133,7 @@ def _carry_out(job: Assignment, tracker: Tracker) -> ScreenResult:
     finished, run_id = read_outputs(folder, plan) if doing.left == 0 else None, ""
     if finished is None:
         name = f"screen {', '.join(f.name for f in plan.inputs)}"[:100]
-        with tracker.run(name, kind="screen", tags=tags_of(plan)) as run:
+        with tracker.run(name, kind="screen", tags=tags_of(job)) as run:
             finished, run_id = _work(job, doing, run), run.run_id
     else:
         logger.info("%s is finished and whole; there was nothing to do", folder.root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Mapping
@@ -10,27 +9,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from cinchona.files import write_text
+from cinchona.models.folder import read_trust
 from cinchona.pipelines.depict import with_structures
 from cinchona.pipelines.figures import histogram_svg, standalone
 from cinchona.protocols import TrackedRun
 from cinchona.screening.finish import Finished
-from cinchona.screening.plan import Plan
 from cinchona.screening.run import Assignment, Doing
 
 _SECTIONS: Final = ("reader", "standardize", "screen", "executor")
 """Settings that a screen reads."""
-_MAX_CARD_BYTES: Final = 10_000_000
 
 
-def tags_of(plan: Plan) -> dict[str, str]:
+def tags_of(job: Assignment) -> dict[str, str]:
     """Labels that link the run to its model and plan."""
+    plan = job.plan
     tags = {
         "model_name": plan.model.name,
         "model_fingerprint": plan.model.fingerprint,
         "plan_fingerprint": plan.fingerprint,
         "library": ", ".join(f.name for f in plan.inputs)[:500],
     }
-    training = _training_run(plan.model.path)
+    training = _training_run(job.source.path)
     return tags | ({"training_run_id": training} if training else {})
 
 
@@ -91,11 +90,7 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
 
 def _training_run(model: str) -> str:
     """Id of the tracked run that trained the model, if its folder knows it."""
-    card = Path(model, "trust.json")
-    if not model or not card.is_file() or card.stat().st_size > _MAX_CARD_BYTES:
+    if not model:
         return ""
-    try:
-        found = json.loads(card.read_bytes())
-    except ValueError:
-        return ""
-    return str(found.get("training_run_id", "")) if isinstance(found, dict) else ""
+    training = read_trust(model).get("training")
+    return str(training.get("run_id") or "") if isinstance(training, dict) else ""

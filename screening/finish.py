@@ -163,7 +163,7 @@ def _counts(plan: Plan, totals: Totals) -> dict[str, int]:
 
 def _outputs(folder: RunFolder, plan: Plan, totals: Totals) -> dict[str, str]:
     """Digests of what came out; a file that is missing has none."""
-    files = (folder.hits, folder.hits.with_suffix(".csv"), folder.hits.with_suffix(".sdf"))
-    files += (folder.rejects, folder.rejects.with_suffix(".csv"))
+    names = (folder.hits, folder.rejects)
+    files = [*names, *(path.with_suffix(".csv") for path in names), folder.hits.with_suffix(".sdf")]
     digests = {"scores": totals.scores_digest, "plan": plan.fingerprint, "model": plan.model.fingerprint}
     return digests | {path.name: digest_file(path) for path in files if path.is_file()}

@@ -37,14 +37,14 @@ class FolderScorer:
 
     @classmethod
     def at(cls, folder: Path) -> FolderScorer:
-        """Open the model at ``folder`` to learn its fingerprint.
+        """The model at ``folder``; its files are checked against their digests, nothing is computed.
 
         Raises:
             ModelFileError: if the folder holds no usable model.
         """
-        from cinchona.models.folder import open_scorer
+        from cinchona.models.folder import model_fingerprint
 
-        return cls(str(folder.resolve()), open_scorer(folder).fingerprint)
+        return cls(str(folder.resolve()), model_fingerprint(folder))
 
     def open(self) -> Scorer:
         """Open the model and check that it is the one that was planned.
