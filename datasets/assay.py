@@ -98,7 +98,11 @@ def read_assay_table(
     rules = curation or CurationConfig()
     _check_targets(targets, rules)
     frame = read_frame(source, reader or ReaderConfig(), targets=targets)
-    labels = [_labels(frame, name, rules) for name in targets]
+    labels = [
+        _labels(frame, name, rules.targets.get(wanted)) for name, wanted in zip(frame.targets, targets, strict=True)
+    ]
+    if rules.censored == "exact_only":
+        labels = [exact_only(column) for column in labels]
     _check_names([column.target for column in labels])
     merged = merge(frame, labels, curation=rules, standardize=standardize or StandardizeConfig())
     decisions = (*frame.decisions, *(sentence for column in labels for sentence in column.decisions))
@@ -135,12 +139,11 @@ def _check_names(found: Sequence[TargetColumn]) -> None:
             )
 
 
-def _labels(frame: Frame, name: str, rules: CurationConfig) -> LabelColumn:
-    config = rules.targets.get(name, TargetConfig())
+def _labels(frame: Frame, name: str, given: TargetConfig | None) -> LabelColumn:
+    config = given or TargetConfig()
     if config.unit is None and config.unit_column is None and name in frame.units:
         config = config.model_copy(update={"unit": frame.units[name]})
-    found = read_labels(frame.columns, name, config)
-    return exact_only(found) if rules.censored == "exact_only" else found
+    return read_labels(frame.columns, name, config)
 
 
 def _table(frame: Frame, merged: Merged, targets: tuple[TargetColumn, ...], decisions: tuple[str, ...]) -> AssayTable:

@@ -46,6 +46,8 @@ class Frame:
     """Rows that could not be read."""
     n_in: int
     """Rows of the source."""
+    targets: tuple[str, ...]
+    """Names of the target columns as they are in ``columns``."""
     decisions: tuple[str, ...]
     """What was found out about the layout."""
     units: Mapping[str, str] = field(default_factory=dict)
@@ -79,7 +81,6 @@ def _from_file(source: str, reader: ReaderConfig, targets: Sequence[str]) -> Fra
         names = _common_columns(library, source)
         parts = list(library.batches(50_000))
     rows = pa.Table.from_batches([batch.data for batch, _ in parts])
-    _check_targets(names, targets, source)
     return Frame(
         name=library.files[0].name,
         row_ids=rows["row_id"].to_numpy(),
@@ -89,6 +90,7 @@ def _from_file(source: str, reader: ReaderConfig, targets: Sequence[str]) -> Fra
         columns={name: rows[extra_name(name)].to_pylist() for name in names},
         rejects=tuple(reject for _, rejected in parts for reject in rejected),
         n_in=library.n_rows,
+        targets=target_columns(names, targets, where=source),
         decisions=tuple(dict.fromkeys(sentence for file in library.files for sentence in file.decisions)),
     )
 
@@ -120,16 +122,26 @@ def _with_all_properties(library: Library) -> Library:
     return Library(tuple(files))
 
 
-def _check_targets(names: Sequence[str], targets: Sequence[str], where: str) -> None:
-    for target in targets:
-        if target not in names:
-            near = get_close_matches(target, names, n=1, cutoff=0.3)
-            raise ColumnError(
-                f"there is no target column {target!r}",
-                where=where,
-                expected=f"one of {', '.join(map(repr, names[:40]))}" if names else "columns beside id and SMILES",
-                remedy=f"did you mean {near[0]!r}?" if near else "",
-            )
+def target_columns(names: Sequence[str], targets: Sequence[str], *, where: str) -> tuple[str, ...]:
+    """The columns that ``targets`` name; case and blanks around matter only if two columns differ by nothing else.
+
+    Raises:
+        ColumnError: if one is missing, naming those that are there.
+    """
+    return tuple(_target_column(names, target, where) for target in targets)
+
+
+def _target_column(names: Sequence[str], target: str, where: str) -> str:
+    alike = [target] if target in names else [n for n in names if n.strip().lower() == target.strip().lower()]
+    if len(alike) == 1:
+        return alike[0]
+    near = get_close_matches(target, names, n=1, cutoff=0.3)
+    raise ColumnError(
+        f"there is no target column {target!r}",
+        where=where,
+        expected=f"one of {', '.join(map(repr, names[:40]))}" if names else "columns beside id and SMILES",
+        remedy=f"did you mean {near[0]!r}?" if near else "",
+    )
 
 
 def _from_pandas(frame: Any) -> pa.Table:  # noqa: ANN401 - pandas is not imported
@@ -145,9 +157,9 @@ def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str], *
     if not table.num_rows:
         raise NoUsableRowsError("the table has no row", where=where)
     columns = {name: _texts(table[name], name) for name in table.schema.names}
-    _check_targets(list(columns), targets, where)
+    wanted = target_columns(list(columns), targets, where=where)
     sample: dict[str, Sequence[str]] = {
-        name: cells[: reader.sample_rows] for name, cells in columns.items() if name not in targets
+        name: cells[: reader.sample_rows] for name, cells in columns.items() if name not in wanted
     }
     smiles, how = find_smiles_column(sample, reader.smiles_column, where=where)
     identifier, how_id = find_id_column(sample, reader.id_column, smiles=smiles, where=where)
@@ -163,6 +175,7 @@ def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str], *
         columns={name: cells for name, cells in take.items() if name not in {smiles, identifier}},
         rejects=tuple(Reject(int(row), Stage.READ, "empty SMILES") for row in np.flatnonzero(~present)),
         n_in=table.num_rows,
+        targets=wanted,
         decisions=tuple(filter(None, (how, how_id))),
         units={f.name: f.metadata[UNIT].decode() for f in table.schema if f.metadata and UNIT in f.metadata},
     )
@@ -180,4 +193,4 @@ def _texts(column: pa.ChunkedArray, name: str) -> list[str]:
     return [str(text) for text in texts.to_pylist()]
 
 
-__all__ = ["Frame", "read_frame"]
+__all__ = ["Frame", "read_frame", "target_columns"]

@@ -185,6 +185,13 @@ def test_target_columns_that_cannot_be(targets, changes, match):
         read_assay_table(pa.table({**ROWS, **changes}), targets=targets, reader=ReaderConfig(id_column="year"))
 
 
+def test_target_names_without_regard_to_case():
+    table = read_assay_table(pa.table(ROWS), targets=["ACTIVE "])
+    assert table.targets[0].source == "active"
+    with pytest.raises(ColumnError, match="no target column 'X'"):
+        read_assay_table(pa.table({"smiles": ["CCO"], "x ": [1.5], " x": [2.5]}), targets=["X"])
+
+
 def test_settings_for_an_unknown_target():
     with pytest.raises(ColumnError, match="no target"):
         read_assay_table(pa.table(ROWS), targets=["active"], curation=CurationConfig(targets={"x": TargetConfig()}))

@@ -29,12 +29,16 @@ def check_library(source: str, rows: int | None, settings: Settings) -> dict[str
     with tempfile.TemporaryDirectory(prefix="cinchona-check-") as staging:
         library = open_library([source], staging=Path(staging), reader=settings.reader)
         parents: set[str] = set()
+        identifiers: set[str] = set()
+        readable = 0
         flags: Counter[str] = Counter()
         rejects: list[Reject] = []
         checked = 0
         for batch, unreadable in _first(library, rows):
             standard = standardize_batch(batch, settings.standardize)
             parents.update(standard.batch.smiles)
+            identifiers.update(batch.compound_ids)
+            readable += len(batch)
             flags.update(_flags(standard.batch))
             rejects += [*unreadable, *standard.rejects]
             checked += len(batch) + len(unreadable)
@@ -49,7 +53,8 @@ def check_library(source: str, rows: int | None, settings: Settings) -> dict[str
             "rejected": len(rejects),
         }
         return {
-            "kind": "library", **counts, "distinct_compounds": len(parents), "flags": dict(flags.most_common()),
+            "kind": "library", **counts, "distinct_compounds": len(parents),
+            "repeated_identifiers": readable - len(identifiers), "flags": dict(flags.most_common()),
             "files": files, "rejects": by_reason(rejects),
         }  # fmt: skip
 
