@@ -14,7 +14,7 @@ from cinchona.datasets.catalogue import PREFIX
 from cinchona.datasets.config import ReaderConfig
 from cinchona.datasets.sources import open_library
 from cinchona.digests import digest_json
-from cinchona.files import atomic_path
+from cinchona.files import atomic_path, inside
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import screen
 from cinchona.pipelines.screen_result import ScreenResult
@@ -81,9 +81,10 @@ def _name(*decisive: object) -> str:
 def _first_rows(libraries: list[str], out: Path, *, rows: int) -> Path:
     """Copy the first ``rows`` rows into a library of their own."""
     place = out / "libraries"
-    target = place / f"{_name(libraries, rows)}.parquet"
+    place.mkdir(parents=True, exist_ok=True)
+    names = "-".join(name.removeprefix(PREFIX) for name in libraries)
+    target = inside(place, f"{names}-first-{rows}.parquet")
     if not target.exists():
-        place.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as draft:
             _copy(libraries, draft, rows=rows, staging=place / "staged")
     return target
