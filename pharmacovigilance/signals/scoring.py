@@ -106,8 +106,8 @@ def score_table(
     Warns:
         SparseTableWarning: if an expected cell is below 5.
 
-    >>> score_table((25, 75, 50, 10_000), measures=["prr"])["prr"].round(2).item()
-    50.25
+    >>> score_table((25, 75, 1_000, 10_000), measures=["prr"])["prr"].round(2).item()
+    2.75
     """
     a, b, c, d = cells
     warn_if_sparse(Cells.of(a, b, c, d), drug=drug, event=event)

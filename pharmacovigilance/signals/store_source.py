@@ -39,7 +39,8 @@ def reports_of_view(view: AnalysisView) -> CaseReports:
     events = _incidence(table, "reaction_id", order, np.zeros(table.num_rows, np.uint8), n_cases)
     facts = {name: cases[name].combine_chunks() for name in cases.column_names if name in FACT_COLUMNS}
     keys = cases["report_key"].combine_chunks()
-    return CaseReports(keys, drugs, events, drug_labels, labels, roles, facts=MappingProxyType(facts))
+    complete = (drugs.sizes > 0) & (events.sizes > 0)
+    return CaseReports(keys, drugs, events, drug_labels, labels, complete, roles, facts=MappingProxyType(facts))
 
 
 def _drugs(view: AnalysisView, n_cases: int) -> tuple[Incidence, pa.Array, tuple[str, ...]]:

@@ -128,9 +128,10 @@ def _universe(reports: CaseReports, config: CountConfig) -> tuple[CaseReports, n
     exposed = reports.in_roles(config.roles)
     if config.universe is Universe.ALL:
         mask = np.ones(len(reports), bool)
+    elif config.universe is Universe.COMPLETE:
+        mask = reports.complete
     else:
-        source = reports if config.universe is Universe.COMPLETE else exposed
-        mask = (source.drugs.sizes > 0) & (source.events.sizes > 0)
+        mask = (exposed.drugs.sizes > 0) & (exposed.events.sizes > 0)
     if not mask.any():
         raise NoUsableRowsError(
             "no report has both a drug and an event", where=f"roles {config.roles or 'any'}, {len(reports)} cases",

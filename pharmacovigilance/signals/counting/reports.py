@@ -41,6 +41,9 @@ class CaseReports:
     """Name of each drug code, string, ascending."""
     event_labels: pa.Array
     """Name of each event code, string, ascending."""
+    complete: np.ndarray
+    """True for cases that list at least one drug, in any role, and one event, bool, shape (n_cases,); grouping and the
+    choice of roles leave it alone."""
     roles: tuple[str, ...] = ()
     """Role of each role bit, ascending; empty when the drugs carry no roles."""
     facts: Mapping[str, pa.Array] = field(default_factory=lambda: MappingProxyType({}))
@@ -59,6 +62,7 @@ class CaseReports:
             case_ids=self.case_ids.filter(mask),
             drugs=self.drugs.select(cases),
             events=self.events.select(cases),
+            complete=self.complete[cases],
             facts=MappingProxyType({name: column.filter(mask) for name, column in self.facts.items()}),
         )
 
@@ -156,7 +160,8 @@ def read_reports(
     event_part = _incidence(event_table, names.case_id, names.event, ids=ids, bits=no_bits)
     set_aside = {"drug rows without case or drug": drug_part[2], "reaction rows without case or event": event_part[2]}
     return CaseReports(
-        ids, drug_part[0], event_part[0], drug_part[1], event_part[1], roles,
+        ids, drug_part[0], event_part[0], drug_part[1], event_part[1],
+        (drug_part[0].sizes > 0) & (event_part[0].sizes > 0), roles,
         facts=MappingProxyType({} if case_table is None else _facts(case_table, names.case_id, ids)),
         set_aside=MappingProxyType(set_aside),
     )  # fmt: skip

@@ -1,0 +1,224 @@
+"""``cinchona signals count|score|rank|report|evaluate STORE``: thin commands over the signal room."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cinchona.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cinchona.pharmacovigilance.signals.rules.rule_sets import RuleSet
+    from cinchona.pharmacovigilance.signals.view import SignalView
+
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="Report store, as `cinchona signals ingest` makes it.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write the table there: .parquet or .csv, formula-safe.")
+]
+Drugs = Annotated[list[str] | None, typer.Option("--drug", metavar="NAME", help="Only this drug; repeatable.")]
+Events = Annotated[list[str] | None, typer.Option("--event", metavar="NAME", help="Only this event; repeatable.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option("--by", metavar="FACT", help="Each stratum on its own: age, sex, year, quarter, country, reporter."),
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Signal settings, YAML.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="One signal setting, for example count.roles='[PS]'.")
+]
+Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Rule set that picks and ranks the signals.")]
+RuleFile = Annotated[Path | None, typer.Option("--rules", metavar="FILE", help="Rule sets of your own, YAML.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the rows as JSON lines to stdout.")]
+Rows = Annotated[int, typer.Option("--rows", metavar="N", min=0, help="Rows to show when no file is written.")]
+
+app = typer.Typer(
+    help="Signals of a report store: count, score, rank, report, evaluate.", rich_markup_mode=None,
+    pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+
+
+@app.command()
+def count(
+    store: Store,
+    *,
+    drug: Drugs = None,
+    event: Events = None,
+    by: By = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    rows: Rows = 20,
+) -> None:
+    """Count reports by drug and event, with margins and expected counts."""
+    view = _view(store, config, [*(overrides or ()), "measures=[rrr]"])
+    frame = view.signals(drug, event, by)
+    _show(frame.drop("rrr", "sparse"), out, as_json=as_json, rows=rows)
+
+
+@app.command("score")
+def score_(
+    store: Store,
+    *,
+    drug: Drugs = None,
+    event: Events = None,
+    by: By = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    rows: Rows = 20,
+) -> None:
+    """Score drug-event pairs by every measure of the settings."""
+    view = _view(store, config, overrides)
+    _show(view.signals(drug, event, by), out, as_json=as_json, rows=rows)
+    if any(name == "gps" for name in view.settings.measures):
+        _say(f"prior ({view.prior.likelihood.value}): {view.prior.status.value}, {view.prior.explanation}")
+
+
+@app.command()
+def rank(
+    store: Store,
+    *,
+    rule: Rule = "ema_ror",
+    rules: RuleFile = None,
+    drug: Drugs = None,
+    event: Events = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    rows: Rows = 20,
+) -> None:
+    """Rank the signals by a rule set, with the reason of every line."""
+    from cinchona.pharmacovigilance.signals.rules.rule_sets import rank_signals
+
+    chosen = _rule(rule, rules)
+    view = _view(store, config, overrides)
+    if not any(item.startswith("measures=") for item in overrides or ()) and config is None:
+        view = _narrow(view, chosen)
+    ranked = rank_signals(view.with_measures(chosen.measures).signals(drug, event), chosen)
+    _say(f"{ranked.height:,} signals by {chosen.title or chosen.name}: {chosen.when}")
+    _show(ranked, out, as_json=as_json, rows=rows)
+
+
+@app.command()
+def report(
+    store: Store,
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pages; made if missing.")],
+    drug: Drugs = None,
+    event: Events = None,
+    rule: Rule = "ror025",
+    rules: RuleFile = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Write one self-contained HTML page for each drug or event named."""
+    from cinchona.pharmacovigilance.signals.report.page import write_report
+    from cinchona.pharmacovigilance.signals.report.profile import profile
+
+    if not (drug or event):
+        raise UsageError("no drug and no event is named", expected="--drug NAME or --event NAME, repeatable")
+    view = _view(store, config, overrides)
+    chosen = _rule(rule, rules)
+    for kind, name in [("drug", name) for name in drug or ()] + [("event", name) for name in event or ()]:
+        page = profile(view, **{kind: name}, rule=chosen)  # type: ignore[arg-type]
+        path = write_report(page, out / f"{kind}-{_file_name(name)}.html", source=store.name)
+        typer.echo(str(path))
+
+
+@app.command()
+def evaluate(
+    store: Store,
+    *,
+    reference: Annotated[Path, typer.Option("--reference", metavar="FILE", help="Reference set: CSV, TSV, Parquet.")],
+    terms: Annotated[
+        Path | None, typer.Option("--terms", metavar="FILE", help="YAML: outcome of the set to terms in the reports.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="D,E,L", help="Columns of drug, event and label in the reference set.")
+    ] = "exposureName,outcomeName,groundTruth",
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="auc_within_event, auc_within_drug, precision; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare measures and naive baselines on a reference set."""
+    from cinchona.pharmacovigilance.signals.evaluation.harness import METRICS, EvaluationConfig
+    from cinchona.pharmacovigilance.signals.evaluation.judge import judge_reference
+    from cinchona.pharmacovigilance.signals.evaluation.reference import ReferenceColumns, read_reference
+    from cinchona.pharmacovigilance.signals.evaluation.terms import read_terms
+
+    names = columns.split(",")
+    if len(names) != 3:
+        raise UsageError(f"--columns got {columns!r}", expected="three names: drug,event,label")
+    wanted = EvaluationConfig(metrics=tuple(metric or METRICS))
+    found = read_reference(reference, columns=ReferenceColumns(drug=names[0], event=names[1], label=names[2]))
+    view = _view(store, config, overrides)
+    judged = judge_reference(view, found, events=read_terms(terms), config=wanted, seed=seed)
+    _say(f"{len(judged.placed.labels)} of {len(found)} pairs placed, {int(judged.placed.labels.sum())} positive")
+    _show(judged.figures, out, as_json=as_json, rows=200)
+
+
+def _view(store: Path, config: Path | None, overrides: Sequence[str] | None) -> SignalView:
+    import cinchona.pharmacovigilance as room
+    from cinchona.pharmacovigilance.signals.view import SignalSettings, SignalView
+    from cinchona.settings import load_settings
+
+    settings = load_settings(SignalSettings, file=config, overrides=overrides or ())
+    return SignalView.of_store(room.open(store), settings)
+
+
+def _narrow(view: SignalView, rule: RuleSet) -> SignalView:
+    """Compute the measures of the rule alone."""
+    from cinchona.pharmacovigilance.signals.view import SignalView
+
+    return SignalView(view.reports, view.settings.model_copy(update={"measures": rule.measures or ("rrr",)}))
+
+
+def _rule(name: str, path: Path | None) -> RuleSet:
+    from cinchona.pharmacovigilance.signals.rules.rule_sets import load_rules, rule_set
+
+    return rule_set(name, load_rules(path) if path is not None else None)
+
+
+def _show(frame: pl.DataFrame, out: Path | None, *, as_json: bool, rows: int) -> None:
+    import polars as pl
+
+    from cinchona.pharmacovigilance.signals.export import formula_safe, write_frame
+
+    if out is not None:
+        write_frame(frame, out)
+        _say(f"{frame.height:,} rows in {out}")
+    elif as_json:
+        for row in formula_safe(frame).iter_rows(named=True):
+            typer.echo(json.dumps({k: _plain(v) for k, v in row.items()}, ensure_ascii=False))
+    else:
+        options = {"tbl_rows": rows, "tbl_cols": 24, "fmt_str_lengths": 60, "tbl_width_chars": 200}
+        with pl.Config(**options, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):  # type: ignore[arg-type]
+            typer.echo(str(frame.head(rows)))
+        _say(f"{min(rows, frame.height):,} of {frame.height:,} rows; --out FILE writes all")
+
+
+def _plain(value: object) -> object:
+    return value if not isinstance(value, float) or abs(value) != float("inf") else str(value)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, file=sys.stderr)
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:60] or "unnamed"
