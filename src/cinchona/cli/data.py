@@ -36,7 +36,8 @@ def check(
         list[str] | None, typer.Option("--target", metavar="COL", help="Measured column of an assay table; repeatable.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="Look at about the first N rows of a library only.")
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="Look at about the first N rows of a library only."),
     ] = None,
 ) -> None:
     """Read a library, or with --target an assay table, and report columns, counts and rejects by reason.
