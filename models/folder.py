@@ -217,13 +217,15 @@ def _restore(config: Mapping[str, Any], weights: bytes, folder: Path) -> ArraySc
         )  # fmt: skip
     check_safetensors(weights, folder)
     try:
-        ends = [
-            Endpoint(e["name"], unit=e["unit"], direction=Direction(e["direction"]), kind=e["kind"])
-            for e in config["endpoints"]
-        ]
-        return kinds[kind].restore(config["spec"], load(weights), ends)
+        return kinds[kind].restore(config["spec"], load(weights), _endpoints(config["endpoints"]))
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError, ValidationError) as error:
         raise _damaged(f"config.json and the weights do not fit: {type(error).__name__}: {error}", folder) from error
+
+
+def _endpoints(listed: Sequence[Mapping[str, Any]]) -> list[Endpoint]:
+    if not listed:
+        raise ValueError("no endpoint")
+    return [Endpoint(e["name"], unit=e["unit"], direction=Direction(e["direction"]), kind=e["kind"]) for e in listed]
 
 
 def _kinds() -> dict[str, type[ArrayScorer]]:
