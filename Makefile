@@ -82,7 +82,7 @@ check-types: $(VENV)/.installed-dev
 	$(CHECK) check_types
 
 check-imports: $(VENV)/.installed-dev
-	$(HERE) $(BIN)/lint-imports --no-logo
+	$(HERE) $(BIN)/lint-imports --no-logo --no-cache
 
 check-layout: $(VENV)/.installed-dev
 	$(CHECK) check_layout

@@ -39,8 +39,10 @@ autodoc_preserve_defaults = True
 # Libraries of extras that the developers' environment does not install.
 autodoc_mock_imports = ["FPSim2", "captum", "dask_jobqueue", "dask_kubernetes", "meeko", "posebusters", "vina"]
 
-# A short type name in a signature may fit attributes of several classes; the text is right without the link.
-suppress_warnings = ["ref.python"]
+suppress_warnings = [
+    "ref.python",  # a short type name in a signature may fit attributes of several classes; the text is right
+    "toc.empty_glob",  # a section without pages yet
+]
 
 html_theme = "furo"
 html_title = f"Cinchona {release}"

@@ -42,6 +42,13 @@ def module_names(root: Path) -> list[str]:
     return sorted(dotted(name) for name in package_files(root) if name.endswith(".py"))
 
 
+def data_folders(root: Path) -> set[str]:
+    """Folders of the package with data and without a module, such as templates; Python sees namespaces in them."""
+    files = package_files(root)
+    code = {str(PurePosixPath(name).parent) for name in files if name.endswith(".py")}
+    return {str(PurePosixPath(name).parent) for name in files} - code
+
+
 def dotted(path: str) -> str:
     """Module name of a path inside the wheel.
 

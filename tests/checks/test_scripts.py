@@ -9,8 +9,8 @@ import pytest
 from check_docs import documented_names, name_problems, public_names
 from check_tree import long_modules
 from check_types import count_problems
-from repository import package_files, report
-from small_tree import grow, write
+from repository import data_folders, package_files, report
+from small_tree import grow, make, write
 from write_constraints import pins
 
 SUCCESS = "Success: no issues found in {} source files\n"
@@ -20,7 +20,9 @@ FAILURE = "Found 3 errors in 2 files (checked {} source files)\n"
 @pytest.mark.parametrize("line", [SUCCESS, FAILURE])
 def test_count_of_checked_files_is_read_from_either_closing_line(line):
     assert count_problems(line.format(12), expected=12) == []
-    assert count_problems(line.format(11), expected=12) == ["mypy checked 11 source files, git lists 12 modules"]
+    assert count_problems(line.format(11), expected=12) == [
+        "mypy checked 11 source files, git lists 12 modules and data folders"
+    ]
 
 
 def test_silence_is_a_problem():
@@ -38,6 +40,16 @@ def test_links_are_followed_once(repository):
     assert "cinchona/datasets/__init__.py" in files
     assert not any(name.startswith("cinchona/cinchona") for name in files)
     assert "cinchona/datasets" not in files
+
+
+def test_folders_of_templates_are_counted_as_mypy_counts_them(repository, tmp_path):
+    tree = grow(repository, tmp_path)
+    assert data_folders(tree) == set()
+    write(tree, "pipelines/templates/page.html.j2", "")
+    write(tree, "models/data.json", "{}")
+    assert data_folders(tree) == {"cinchona/pipelines/templates"}
+    answer = make(tree, "check-types")
+    assert answer.returncode == 0, answer.stdout
 
 
 def test_long_modules_are_named_longest_first(repository, tmp_path):
