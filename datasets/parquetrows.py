@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from cinchona.datasets.columns import find_id_column, find_smiles_column, named
 from cinchona.datasets.config import ReaderConfig
 from cinchona.datasets.partitions import Layout, Partition
-from cinchona.datasets.rowbuilder import Row, RowBuilder, Unreadable
+from cinchona.datasets.rowbuilder import LATIN1, Row, RowBuilder, Unreadable
 from cinchona.errors import ColumnError, InputError, UnsafeFileError
 
 _BATCH = 16_384
@@ -75,12 +75,13 @@ def read_rows(partition: Partition, builder: RowBuilder) -> None:
     layout = partition.layout
     wanted = [layout.smiles, *([] if layout.identifier is None else [layout.identifier]), *layout.extra]
     for batch in row_range(Path(partition.path), wanted, start=partition.start, stop=partition.stop):
-        texts = [_cells(batch.column(batch.schema.get_field_index(name)), name) for name in wanted]
+        odd: set[int] = set()
+        texts = [_cells(batch.column(batch.schema.get_field_index(name)), name, odd) for name in wanted]
         smiles, rest = texts[0], texts[1:]
         ids = rest.pop(0) if layout.identifier is not None else [""] * batch.num_rows
         extra = zip(*rest, strict=True) if rest else [()] * batch.num_rows
-        for text, identifier, values in zip(smiles, ids, extra, strict=True):
-            row = Row(text.strip(), identifier.strip(), tuple(values))
+        for k, (text, identifier, values) in enumerate(zip(smiles, ids, extra, strict=True)):
+            row = Row(text.strip(), identifier.strip(), tuple(values), LATIN1 if k in odd else "")
             builder.add(row if "\0" not in text else Unreadable("NUL byte in the row"))
 
 
@@ -122,16 +123,28 @@ def _groups(metadata: pq.FileMetaData, start: int, stop: int) -> tuple[list[int]
 
 def _sample(file: pq.ParquetFile, columns: Sequence[str], rows: int) -> dict[str, list[str]]:
     for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
-        return {name: _cells(batch.column(batch.schema.get_field_index(name)), name) for name in columns}
+        return {name: _cells(batch.column(batch.schema.get_field_index(name)), name, set()) for name in columns}
     return {name: [] for name in columns}
 
 
-def _cells(column: pa.Array, name: str) -> list[str]:
+def _cells(column: pa.Array, name: str, odd: set[int]) -> list[str]:
+    """Cells as text, missing ones empty; rows that are not UTF-8 are read as Latin-1 and added to ``odd``."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     try:
-        texts = pc.fill_null(pc.cast(column, pa.string()), "")
-    except pa.ArrowInvalid as error:
-        raise ColumnError(f"column {name!r} does not turn into text: {error}", expected="UTF-8 text") from error
-    return [str(text) for text in texts.to_pylist()]
+        if not _is_text(column.type):
+            column = pc.cast(column, pa.string())
+        raw = pc.cast(column, pa.large_binary()).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ColumnError(f"column {name!r} does not turn into text: {error}", expected="text or numbers") from error
+    texts = []
+    for k, cell in enumerate(raw):
+        try:
+            texts.append((cell or b"").decode())
+        except UnicodeDecodeError:
+            texts.append(cell.decode("latin-1"))
+            odd.add(k)
+    return texts
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -106,15 +106,28 @@ def _table(data: bytes, name: str, kind: FileFormat, reader: ReaderConfig) -> _T
     if header is None:
         header = any(is_known_name(cell) for cell in rows[0]) if rows else False
         if not header and kind == "smiles" and reader.delimiter is None:
-            return (
-                None if _lines_parse(data, reader.sample_rows) else _headed(delimiter, rows, first_line, header=False)
-            )
+            return _untitled(data, delimiter, rows, reader.sample_rows)
         header = header or (kind == "csv" and not _is_data(rows))
     elif not header and kind == "smiles" and reader.delimiter is None:
         return None
     if not rows:
         raise ColumnError("there is no header line", where=name, expected="the names of the columns in the first line")
     return _headed(delimiter, rows, first_line, header=header)
+
+
+def _untitled(data: bytes, delimiter: str, rows: list[list[str]], limit: int) -> _Table | None:
+    """Lines of a SMILES file without header: None if the structure comes first, a table if it is elsewhere."""
+    lines = [line.split() for line in _text(data).splitlines()[:limit] if line.strip()]
+    firsts = [words[0] for words in lines]
+    if not lines or parse_rate(firsts) >= _ENOUGH:
+        return None
+    if len(rows[0]) > 1:
+        return _headed(delimiter, rows, b"", header=False)
+    width = min(map(len, lines))
+    others = [[words[k] for words in lines] for k in range(1, width)]
+    if width == max(map(len, lines)) and any(parse_rate(words) >= _ENOUGH for words in others):
+        return _headed(BLANK, lines, b"", header=False)
+    return None
 
 
 def _headed(delimiter: str, rows: list[list[str]], first_line: bytes, *, header: bool) -> _Table:
@@ -209,14 +222,10 @@ def _is_wordy(cells: Sequence[str]) -> bool:
     return sum(map(len, cells)) >= 3 * len(cells)
 
 
-def _lines_parse(data: bytes, limit: int) -> bool:
-    lines = [line for line in _text(data).splitlines()[:limit] if line.strip()]
-    words = [line.split(None, 1)[0] for line in lines]
-    return not words or parse_rate(words) >= _ENOUGH or all("," not in line and "\t" not in line for line in lines)
-
-
 def _after_comments(head: bytes, start: int) -> int:
-    """Skip leading lines that begin with ``#``, unless they name columns."""
+    """Skip leading lines that begin with ``#``, unless they name columns, and Excel's line ``sep=;``."""
+    if separator := re.match(rb'"?sep=.?"?\r?\n', head[start : start + 16]):
+        start += separator.end()
     while head.startswith(b"#", start):
         end = head.find(b"\n", start)
         line = _text(head[start : end if end >= 0 else None])

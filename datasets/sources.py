@@ -54,10 +54,11 @@ class Library:
             raise ConfigError(f"partitions of {rows} rows", expected="1 or more")
         number = first_row = 0
         for file in self.files:
-            for start_row in range(0, file.n_rows, rows):
-                n = min(rows, file.n_rows - start_row)
-                start, stop = _span(file, start_row, start_row + n)
-                yield Partition(number, file.path, file.format, start, stop, first_row + start_row, n, file.layout)
+            stop = _place(file, 0)
+            for row in range(0, file.n_rows, rows):
+                n = min(rows, file.n_rows - row)
+                start, stop = stop, _place(file, row + n)
+                yield Partition(number, file.path, file.format, start, stop, first_row + row, n, file.layout)
                 number += 1
             first_row += file.n_rows
 
@@ -159,14 +160,10 @@ def record_reader(partition: Partition) -> RecordReader:
     return smiles_reader(partition.layout) if partition.layout.record == "smiles" else csv_reader(partition.layout)
 
 
-def _span(file: LibraryFile, first: int, last: int) -> tuple[int, int]:
-    """Bytes (or rows, for Parquet) of the records ``first`` to ``last``."""
+def _place(file: LibraryFile, row: int) -> int:
+    """First byte of record ``row``; for Parquet the row itself."""
     if file.format in {"parquet", "staged"}:
-        return first, last
-    return _byte_of(file, first), _byte_of(file, last)
-
-
-def _byte_of(file: LibraryFile, row: int) -> int:
+        return row
     if row >= file.n_rows:
         return file.end
     mark = int(file.marks[row // STRIDE])

@@ -84,6 +84,7 @@ TWO = "smiles,id\nCCO,a\nCCN,b\n"
         ("x.smi", "index,smiles,chembl_id\n0,CCO,a\n1,CCN,b\n"),
         ("x.smi", "#Mol_ID\tStructure\na\tCCO\nb\tCCN\n"),
         ("x", "id,canonical_smiles\na,CCO\nb,CCN\n"),
+        ("x.csv", "sep=;\r\n" + TWO.replace(",", ";")),
         ("x.csv", "what,how,compound_id\nCCO,1,a\nCCN,2,b\n"),
     ],
 )
@@ -102,6 +103,25 @@ def test_no_header_and_columns_found_by_parse_rate(tmp_path):
     assert [row["compound_id"] for row in rows][:2] == ["0", "1"]
     assert rows[0]["column_2"] == "0.5"
     assert "no header line" in library.files[0].decisions[0]
+
+
+@pytest.mark.parametrize("gap", [" ", "\t", "  ", ","])
+def test_smiles_files_with_the_structure_second(tmp_path, gap):
+    _, rows, _ = read(file_of(tmp_path, f"Q-1{gap}CCCCO\nQ-2{gap}CCCCN\n", "x.smi"), tmp_path, id_column="column_1")
+    assert [(row["compound_id"], row["smiles"]) for row in rows] == [("Q-1", "CCCCO"), ("Q-2", "CCCCN")]
+
+
+def test_a_smiles_file_of_nonsense_is_all_rows(tmp_path):
+    _, rows, _ = read(file_of(tmp_path, "nothing to see\nnor there\n", "x.smi"), tmp_path)
+    assert [row["smiles"] for row in rows] == ["nothing", "nor"]
+
+
+def test_parquet_that_is_not_utf8(tmp_path):
+    path = tmp_path / "x.parquet"
+    ids = pa.array([b"\xe9", b"b"])
+    pq.write_table(pa.table({"smiles": [b"CCO", b"CCN"], "id": ids}), path)
+    _, rows, _ = read(path, tmp_path)
+    assert [(row["compound_id"], row["flags"]) for row in rows] == [("\xe9", "latin1"), ("b", "")]
 
 
 def test_cx_extensions_belong_to_the_structure(tmp_path):
