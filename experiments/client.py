@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, Final
@@ -24,13 +23,17 @@ QUIET: Final = {
 }
 """Set in every process of ours that imports MLflow: nothing about the machine or its user leaves it."""
 
-PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
-"""Defaults that a user may override. MLflow's own (7 retries of 120 s) would hold up a run for a quarter of an hour."""
+DEFAULTS: Final = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+"""What a user may set otherwise. MLflow's own patience (7 tries of 120 s) would hold a run up for a quarter of an hour."""
 
 
 def quiet_environment() -> dict[str, str]:
-    """Environment for a process of MLflow's: ours, telemetry off, short patience unless the user set another."""
-    return {**PATIENCE, **os.environ, **QUIET}
+    """Environment for a process of MLflow's: ours, telemetry off, short patience and few words unless the user set others."""
+    return {**DEFAULTS, **os.environ, **QUIET}
 
 
 def load_mlflow(module: str = "mlflow") -> Any:  # noqa: ANN401 - a module
@@ -40,7 +43,6 @@ def load_mlflow(module: str = "mlflow") -> Any:  # noqa: ANN401 - a module
         MissingDependencyError: if MLflow is not installed.
     """
     os.environ.update(quiet_environment())
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # tells of each table that it makes
     try:
         with warnings.catch_warnings(action="ignore"):  # MLflow's modules warn about MLflow's own type hints
             return importlib.import_module(module)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cinchona.errors import ModelFileError
 from cinchona.experiments.client import load_mlflow
+from cinchona.experiments.note import MAX_FIGURES, escape, number, table
 from cinchona.manifest import package_versions
 from cinchona.models.folder import model_fingerprint
 
@@ -89,7 +90,7 @@ def send_model(
         run.info.experiment_id,
         name=name,
         source_run_id=run_id,
-        tags={FINGERPRINT_TAG: fingerprint},
+        tags={FINGERPRINT_TAG: fingerprint, "mlflow.note.content": _note(name, fingerprint, figures or {})},
         params=dict(run.data.params),
         model_type="cinchona",
     )
@@ -112,6 +113,13 @@ def send_model(
     if entries:
         client.log_batch(run_id, metrics=entries)
     return str(model.model_id)
+
+
+def _note(name: str, fingerprint: str, figures: Mapping[str, float]) -> str:
+    """Description of a logged model."""
+    rows = [(key, number(value)) for key, value in figures.items()][:MAX_FIGURES]
+    how = "Takes a table with a column `smiles`. Installed code and safetensors only: loading it unpickles nothing."
+    return f"**{escape(name)}** · fingerprint {fingerprint[:16]}\n\n{how}\n\n{table(('figure', 'value'), rows)}"
 
 
 def link_model(client: MlflowClient, run_id: str, fingerprint: str) -> None:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MAX_FIGURES: Final = 40
+HEADLINE: Final = 6
+"""Figures in the line that can be seen without unfolding."""
 MAX_CHARACTERS: Final = 7_500
 """MLflow keeps 8,000 characters of a tag."""
+_TOLD: Final = ("seed", "split", "split_kind", "model_name", "cinchona_version")
 _SPECIAL: Final = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]|#!~"} | {"\n": " ", "\r": " "})
 
 
@@ -33,15 +36,16 @@ class Note:
 
     def markdown(self, tags: Mapping[str, str] | None = None) -> str:
         """Render; every value is escaped, since names come from other people's files."""
-        shown = {k: v for k, v in (tags or {}).items() if k in {"seed", "split", "git_commit", "cinchona_version"}}
+        shown = [f"{escape(k)} {escape(v)}" for k, v in (tags or {}).items() if k in _TOLD]
+        name = self.title.removeprefix(f"{self.kind} ")
         parts = [
-            f"**{escape(self.kind)}** {escape(self.title)}",
+            " · ".join([f"**{escape(self.kind)}** {escape(name)}", *shown]),
             escape(self.lead),
+            " · ".join(f"{escape(k)} **{number(v)}**" for k, v in [*self.figures.items()][:HEADLINE]),
             table(("figure", "value"), [(k, number(v)) for k, v in [*self.figures.items()][:MAX_FIGURES]]),
             table(("curve", "points", "last"), [(k, str(n), number(v)) for k, (n, v) in self.curves.items()]),
             table(("data", "use", "SHA-256"), [(n, use, digest[:12]) for n, use, digest in self.datasets]),
             _files(self.files),
-            " · ".join(f"{escape(k)} {escape(v)}" for k, v in shown.items()),
         ]
         return _fit([p for p in parts if p])
 

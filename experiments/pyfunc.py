@@ -7,24 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from cinchona.datasets.config import StandardizeConfig
-from cinchona.datasets.standardize import standardize_batch
 from cinchona.errors import ColumnError
-from cinchona.models.folder import open_scorer
+from cinchona.pipelines.predict import batch_of, opened, predict_batch
 from cinchona.protocols import Scorer
-from cinchona.records import CompoundBatch, Scores
+from cinchona.records import DOMAIN_UNKNOWN
 
 SMILES: Final = "smiles"
 """Column that a request must have; a table with one column may call it otherwise."""
 SCORED: Final = "scored"
 REJECTED: Final = "rejected"
-_DETAILS: Final = ("uncertainty", "lower", "upper")
+_LEFT_OUT: Final = ("row_id", "compound_id", "smiles", "parent_smiles")
 _BATCH: Final = 2_048
 
 
@@ -47,34 +46,30 @@ class SmilesModel:
         Returns:
             Columns ``score`` (higher is better), one for each endpoint, where the model has them
             ``<endpoint>_uncertainty``, ``_lower``, ``_upper`` and ``_in_domain`` (1, 0, or -1 for unknown), then
-            ``status`` (``scored`` or ``rejected``) and ``reason``. Rejected rows have NaN in place of numbers.
+            ``flags``, ``status`` (``scored`` or ``rejected``) and ``reason``. Rejected rows have NaN for numbers.
 
         Raises:
             ColumnError: if the table has several columns and none is called ``smiles``.
         """
         smiles = _smiles(model_input)
-        parts = [self._score(smiles[i : i + _BATCH]) for i in range(0, max(len(smiles), 1), _BATCH)]
-        table = pd.concat(parts, ignore_index=True)
+        batch = batch_of(smiles)
+        parts = [
+            predict_batch(batch.slice(start, _BATCH), self.scorer, standardize=self.standardize)
+            for start in range(0, max(len(smiles), 1), _BATCH)
+        ]
+        table = _plain(pa.concat_tables(parts))
         return table.set_index(model_input.index) if isinstance(model_input, pd.DataFrame) else table
-
-    def _score(self, smiles: list[str]) -> pd.DataFrame:
-        standard = standardize_batch(CompoundBatch.of(smiles), self.standardize)
-        scores = self.scorer.score(standard.batch)
-        table = pd.DataFrame(_columns(scores, len(smiles)))
-        reasons = {r.row_id: f"{r.stage}: {r.reason}" for r in (*standard.rejects, *scores.rejects)}
-        table["status"] = [REJECTED if row in reasons else SCORED for row in range(len(smiles))]
-        table["reason"] = [reasons.get(row, "") for row in range(len(smiles))]
-        return table
 
 
 def _load_pyfunc(data_path: str) -> SmilesModel:
-    """Called by MLflow with the path of the model folder.
+    """Called by MLflow with the path of the model folder; structures are standardized as they were in training.
 
     Raises:
         ModelFileError: if the folder is damaged, altered or of an unknown version.
         UnsafeFileError: if it holds something that could do harm.
     """
-    return SmilesModel(open_scorer(Path(data_path)), StandardizeConfig())
+    scorer, rules = opened(data_path, default=StandardizeConfig())
+    return SmilesModel(scorer, rules)
 
 
 def _smiles(model_input: pd.DataFrame | Sequence[str] | np.ndarray) -> list[str]:
@@ -89,21 +84,17 @@ def _smiles(model_input: pd.DataFrame | Sequence[str] | np.ndarray) -> list[str]
     return ["" if pd.isna(v) else str(v) for v in np.asarray(values, object).reshape(-1)]
 
 
-def _columns(scores: Scores, n: int) -> dict[str, np.ndarray]:
-    rows = np.asarray(scores.row_ids)
-
-    def spread(values: np.ndarray, kind: type, blank: float) -> np.ndarray:
-        column: np.ndarray = np.full(n, blank, kind)
-        column[rows] = values
-        return column
-
-    found = {"score": spread(scores.score, np.float64, np.nan)}
-    for i, endpoint in enumerate(scores.endpoints):
-        found[endpoint.name] = spread(scores.value[:, i], np.float64, np.nan)
-        for detail in _DETAILS:
-            values: np.ndarray | None = getattr(scores, detail)
-            if values is not None:
-                found[f"{endpoint.name}_{detail}"] = spread(values[:, i], np.float64, np.nan)
-        if scores.in_domain is not None:
-            found[f"{endpoint.name}_in_domain"] = spread(scores.in_domain[:, i], np.int64, -1)
-    return found
+def _plain(table: pa.Table) -> pd.DataFrame:
+    """Columns of one type each, whether or not a row was rejected, as a signature needs them."""
+    columns: dict[str, Any] = {}
+    for field in table.drop_columns(list(_LEFT_OUT)).schema:
+        column = table[field.name]
+        if pa.types.is_floating(field.type):
+            columns[field.name] = column.cast(pa.float64()).to_numpy()
+        elif pa.types.is_integer(field.type):
+            columns[field.name] = column.fill_null(DOMAIN_UNKNOWN).cast(pa.int64()).to_numpy()
+        else:
+            columns[field.name] = column.to_pylist()
+    reasons = columns.pop("reason")
+    columns["status"] = [REJECTED if reason else SCORED for reason in reasons]
+    return pd.DataFrame(columns | {"reason": reasons})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.plan import Plan, load_plan
 from cinchona.screening.receipts import read_receipts
+
+_ATOM: Final = re.compile(r"# \d+")
+"""Position of an atom in a reason; without it, rows with the same fault count together."""
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +176,10 @@ def _rejects(folder: RunFolder, manifest: Manifest) -> Iterator[RejectCount]:
     counts: Counter[tuple[str, str]] = Counter()
     with pq.ParquetFile(folder.rejects) as table:
         for batch in table.iter_batches(columns=["stage", "reason"]):
-            counts.update(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+            stages, reasons = (column.to_pylist() for column in batch.columns)
+            counts.update(
+                (stage, _ATOM.sub("# n", reason or "")) for stage, reason in zip(stages, reasons, strict=True)
+            )
             if sum(counts.values()) >= REASONS_READ:
                 break
     told: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from cinchona.models.folder import read_trust
 from cinchona.pipelines.depict import structure_svg
-from cinchona.pipelines.figures import curves_svg, parity_svg, roc_svg
+from cinchona.pipelines.figures import curves_svg, parity_svg, roc_svg, standalone
 from cinchona.pipelines.report_hits import printable
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
 
@@ -88,7 +88,11 @@ def training_view(
 
 
 def target_figure(predictions: pa.Table, target: str) -> str:
-    """Parity plot of a measured target, or ROC curve of a classification, as inline SVG."""
+    """Parity plot of a measured target, or ROC curve of a classification, as an SVG file of its own."""
+    return standalone(_figure(predictions, target))
+
+
+def _figure(predictions: pa.Table, target: str) -> str:
     rows = predictions.filter(pc.equal(predictions["target"], target))
     measured, predicted = (rows[name].to_numpy().astype(float) for name in ("measured", "predicted"))
     known = np.isfinite(measured) & np.isfinite(predicted)
@@ -102,7 +106,7 @@ def _target_pictures(predictions: pa.Table | None) -> Iterator[Picture]:
     if predictions is None:
         return
     for target in dict.fromkeys(predictions["target"].to_pylist()):
-        yield Picture(f"{target}: held-out compounds", Markup(target_figure(predictions, target)))  # noqa: S704 - ours
+        yield Picture(f"{target}: held-out compounds", Markup(_figure(predictions, target)))  # noqa: S704 - ours
 
 
 def _curve_pictures(curves: Mapping[str, Sequence[float]]) -> Iterator[Picture]:

@@ -70,7 +70,8 @@ def test_the_page_of_a_run_tells_what_it_did(tracker):
         run.log_curve("loss", [2.0, 1.5])
         run.log_dataset("assay", digest="ab" * 32, source="assay.csv", context="train")
     note = content_of(tracker, run.run_id).tags["mlflow.note.content"]
-    assert note.startswith("**train** nav17 \\| &lt;b&gt;\n\nD-MPNN of 2 \\[x\\](javascript:y)")
+    assert note.startswith("**train** nav17 \\| &lt;b&gt; · cinchona\\_version ")
+    assert "\n\nD-MPNN of 2 \\[x\\](javascript:y)\n\ntest/rmse **0.7123** · n **1,017**\n\n" in note
     for row in (
         "| test/rmse | 0.7123 |",
         "| n | 1,017 |",

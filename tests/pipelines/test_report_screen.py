@@ -159,6 +159,12 @@ def test_rejects_beyond_the_table_are_counted_by_stage(tmp_path):
     assert re.search(r"other reasons\s*19", text)
 
 
+def test_one_fault_at_different_atoms_is_one_line(tmp_path):
+    rejects = [("parse", f"Explicit valence for atom # {i} Al, 6, is greater than permitted") for i in range(4)]
+    text = Page(write_screen_report(write_finished_screen(tmp_path / "out", rejects=rejects).root).read_text()).text
+    assert re.search(r"atom # n Al, 6, is greater than permitted\s*4", text)
+
+
 def test_no_hits_and_no_rejects_are_told(tmp_path):
     folder = write_finished_screen(tmp_path / "out", n_hits=3, rejects=[])
     pq.write_table(hits_table(3).slice(0, 0), folder.hits)
