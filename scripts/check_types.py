@@ -14,14 +14,23 @@ _CHECKED: Final = re.compile(r"(?:checked|in) (\d+) source files?")
 
 
 def type_problems(root: Path) -> list[str]:
-    """Type errors, and modules that mypy did not check."""
-    command = [sys.executable, "-m", "mypy", "--config-file", "../pyproject.toml", "-p", PACKAGE]
-    answer = subprocess.run(command, cwd=root / "src", check=False, capture_output=True, text=True)
+    """Type errors in the package and in these scripts, and files that mypy did not check."""
+    # mypy counts a folder of templates as a namespace package.
+    n_package = len(module_names(root)) + len(data_folders(root))
+    scripts = sorted(path.name for path in (root / "scripts").glob("*.py"))
+    return [
+        *_mypy(root / "src", "-p", PACKAGE, expected=n_package),
+        *_mypy(root / "scripts", *scripts, expected=len(scripts)),
+    ]
+
+
+def _mypy(folder: Path, *arguments: str, expected: int) -> list[str]:
+    command = [sys.executable, "-m", "mypy", "--config-file", "../pyproject.toml", *arguments]
+    answer = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     problems = [line for line in answer.stdout.splitlines() if ": error:" in line]
     if answer.returncode and not problems:
         problems = [answer.stdout + answer.stderr]
-    # mypy counts a folder of templates as a namespace package.
-    return problems + count_problems(answer.stdout, expected=len(module_names(root)) + len(data_folders(root)))
+    return problems + count_problems(answer.stdout, expected=expected)
 
 
 def count_problems(output: str, *, expected: int) -> list[str]:
@@ -30,7 +39,7 @@ def count_problems(output: str, *, expected: int) -> list[str]:
     if not found:
         return [f"mypy did not say how many files it checked: {output[-200:]!r}"]
     if int(found[-1]) != expected:
-        return [f"mypy checked {found[-1]} source files, git lists {expected} modules and data folders"]
+        return [f"mypy checked {found[-1]} source files, git lists {expected} files to check"]
     return []
 
 

@@ -29,7 +29,7 @@ def commands_text() -> str:
     parts = []
     for name, (module, _) in COMMANDS.items():
         command = load_command(module, name)
-        below = getattr(command, "commands", None)
+        below = getattr(command, "commands", None) or {}
         if name == "signals":
             parts.append(
                 f"### cinchona signals\n\n{command.help}\n\nCommands: " + ", ".join(f"`{n}`" for n in sorted(below))

@@ -22,7 +22,9 @@ def grow(repository: Path, tree: Path) -> Path:
     """Build the tree: real Makefile, settings and checks; each ground-floor module and room an empty shell."""
     for name in COPIED:
         shutil.copy(repository / name, tree / name)
-    shutil.copytree(repository / "scripts", tree / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        repository / "scripts", tree / "scripts", ignore=shutil.ignore_patterns("__pycache__", "write_reference.py")
+    )
     package = tree / "src" / PACKAGE
     for path in _shells(repository):
         file = tree / "src" / path
