@@ -72,12 +72,13 @@ def import_problems(wheel: Path, folder: Path) -> list[str]:
     """
     python = _empty_environment(folder / "venv")
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
-    subprocess.run([*command, "--disable-pip-version-check", str(wheel)], check=True)
+    # Without PYTHONPATH: the checkout on it would pass for an installed cinchona.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*command, "--disable-pip-version-check", str(wheel)], env=clean, check=True)
     site = next((folder / "venv").glob("lib/python*/site-packages"))
     (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     with zipfile.ZipFile(wheel) as archive:
         modules = sorted(dotted(name) for name in archive.namelist() if name.endswith(".py"))
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     answer = subprocess.run(
         [str(python), "-W", "ignore", "-c", _IMPORT_ALL, *modules],
         cwd=folder,
