@@ -82,6 +82,7 @@ _BOND_BLOCKS: Final[tuple[tuple[BondField, tuple[int, ...]], ...]] = (
 )
 _FLAG_COLUMNS: Final = 2
 _MASS_COLUMNS: Final = 1
+_CHUNK: Final = 1_000
 _MASS_SCALE: Final = 0.01
 
 ATOM_DIM: Final = sum(len(known) + 1 for _, known in _ATOM_BLOCKS) + _FLAG_COLUMNS + _MASS_COLUMNS
@@ -138,6 +139,23 @@ def graph_of(graph: GraphCodes) -> MolGraph:
     return MolGraph(atoms, np.repeat(bonds, 2, axis=0), directed(graph.ends))
 
 
+def graphs_of(graphs: Sequence[GraphCodes]) -> list[MolGraph]:
+    """The graphs of several molecules from their codes, with one look-up for all."""
+    if not graphs:
+        return []
+    joined = GraphCodes(*(np.concatenate([getattr(g, name) for g in graphs]) for name in ("atoms", "bonds", "ends")))
+    atoms, bonds = features(joined)
+    edges = directed(joined.ends)
+    atom_ends = np.cumsum([len(g.atoms) for g in graphs])[:-1]
+    bond_ends = np.cumsum([2 * len(g.bonds) for g in graphs])[:-1]
+    parts = (
+        np.split(atoms, atom_ends),
+        np.split(np.repeat(bonds, 2, axis=0), bond_ends),
+        np.split(edges, bond_ends, 1),
+    )
+    return [MolGraph(*part) for part in zip(*parts, strict=True)]
+
+
 def directed(ends: np.ndarray) -> np.ndarray:
     """Both directions of each bond, next to each other.
 
@@ -164,17 +182,27 @@ def featurize(molecule: Chem.Mol | str, *, max_atoms: int = MAX_ATOMS) -> MolGra
     Returns:
         The graph, or why there is none.
     """
+    found = _coded(molecule, max_atoms)
+    return found if isinstance(found, Rejected) else graph_of(found)
+
+
+def featurize_batch(molecules: Sequence[Chem.Mol | str], *, max_atoms: int = MAX_ATOMS) -> list[MolGraph | Rejected]:
+    """Featurize many molecules; the result has the length and the order of the input."""
+    found: list[MolGraph | Rejected] = []
+    for start in range(0, len(molecules), _CHUNK):
+        coded = [_coded(molecule, max_atoms) for molecule in molecules[start : start + _CHUNK]]
+        graphs = iter(graphs_of([item for item in coded if isinstance(item, GraphCodes)]))
+        found += [item if isinstance(item, Rejected) else next(graphs) for item in coded]
+    return found
+
+
+def _coded(molecule: Chem.Mol | str, max_atoms: int) -> GraphCodes | Rejected:
     mol = parse_smiles(molecule) if isinstance(molecule, str) else molecule
     if isinstance(mol, Rejected):
         return mol
     if not 0 < mol.GetNumAtoms() <= max_atoms:
         return Rejected(Stage.FEATURIZE, f"{mol.GetNumAtoms():,} atoms, expected 1 to {max_atoms:,}")
-    return graph_of(codes(mol))
-
-
-def featurize_batch(molecules: Sequence[Chem.Mol | str], *, max_atoms: int = MAX_ATOMS) -> list[MolGraph | Rejected]:
-    """Featurize many molecules; the result has the length and the order of the input."""
-    return [featurize(molecule, max_atoms=max_atoms) for molecule in molecules]
+    return codes(mol)
 
 
 def _look_up(values: np.ndarray, known: tuple[int, ...]) -> np.ndarray:
@@ -235,4 +263,5 @@ __all__ = [
     "featurize_batch",
     "features",
     "graph_of",
+    "graphs_of",
 ]

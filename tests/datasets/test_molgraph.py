@@ -139,6 +139,20 @@ def test_features_of_several_molecules_laid_end_to_end():
     np.testing.assert_array_equal(bonds, np.concatenate([features(part)[1] for part in parts]))
 
 
+def test_a_batch_gives_the_graphs_of_single_calls(monkeypatch):
+    monkeypatch.setattr("cinchona.datasets.molgraph._CHUNK", 3)
+    texts = ["CCO", "C", "C(", "c1ccccc1", "[H][H]", "CC", "N", "O=C=O"]
+    for text, graph in zip(texts, featurize_batch(texts), strict=True):
+        single = featurize(text)
+        if isinstance(single, Rejected):
+            assert graph == single
+            continue
+        for name in ("atoms", "bonds", "edges"):
+            np.testing.assert_array_equal(getattr(graph, name), getattr(single, name))
+            assert getattr(graph, name).dtype == getattr(single, name).dtype
+    assert featurize_batch([]) == []
+
+
 def test_damaged_codes_are_refused():
     data = codes(Chem.MolFromSmiles("CCO")).to_bytes()
     for bad in (b"", data[:-1], data + b"\0", b"\7" + data[1:]):
