@@ -42,11 +42,12 @@ class TrainingConfig(Config):
 
     ensemble_size: int = Field(4, ge=1, le=100)
     """Networks that differ in their first weights and the order of the compounds; the prediction is their mean."""
-    epochs: int = Field(40, ge=1, le=10_000)
-    """Passes over the training part; the learning-rate schedule is laid out over all of them."""
+    epochs: int | None = Field(None, ge=1, le=10_000)
+    """Passes over the training part, over which the learning-rate schedule is laid out. None: as many as make about 700
+    optimization steps, at least 15 and at most 200."""
     batch_size: int = Field(50, ge=1, le=100_000)
     """Compounds in one optimization step."""
-    learning_rate: float = Field(2e-3, gt=0, le=1)
+    learning_rate: float = Field(3e-3, gt=0, le=1)
     """Highest learning rate (AdamW)."""
     schedule: ScheduleName = "one-cycle"
     """``one-cycle``: linear rise, then half a cosine down; ``noam``: linear rise, then exponential decay."""
@@ -60,8 +61,8 @@ class TrainingConfig(Config):
     """Largest norm of the gradient; longer ones are scaled down to it."""
     loss: LossName = "mse"
     """Loss of regression targets, in units of the target's standard deviation."""
-    patience: int = Field(15, ge=1)
-    """Epochs without a better validation loss after which training stops."""
+    patience: int | None = Field(None, ge=1)
+    """Epochs without a better validation loss after which training stops. None: 40 % of ``epochs``, at least 10."""
     workers: int | None = Field(None, ge=1, le=256)
     """Networks trained at the same time, each on one core; None takes the cores at hand. Does not change results."""
     max_seconds: float | None = Field(None, gt=0)

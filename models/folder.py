@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +55,7 @@ def save_model(
     *,
     trust: Mapping[str, Any] | None = None,
     golden_smiles: Sequence[str] = GOLDEN_SMILES,
+    beside: Callable[[Path], None] | None = None,
 ) -> None:
     """Write ``model`` into a new ``folder``: either the whole folder appears, or nothing.
 
@@ -64,6 +64,7 @@ def save_model(
         folder: Must not exist, or be empty.
         trust: What the model can be trusted with, JSON data; see :mod:`cinchona.models.trust`.
         golden_smiles: Molecules whose predictions are stored and checked on loading.
+        beside: Writes what stands beside the model (:data:`COMPANIONS`) into the finished draft of the folder.
 
     Raises:
         ConfigError: if the folder is not empty.
@@ -76,14 +77,14 @@ def save_model(
         )  # fmt: skip
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+            draft = Path(scratch, folder.name)  # the name that reports show
+            draft.mkdir()
             write_contents(model, draft, trust=trust or {}, golden_smiles=golden_smiles)
-            draft.chmod(0o755)
+            if beside is not None:
+                beside(draft)
             draft.replace(folder)
             fsync_folder(folder.parent)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_contents(model: ArrayScorer, folder: Path, *, trust: Mapping[str, Any], golden_smiles: Sequence[str]) -> None:

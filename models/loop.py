@@ -19,7 +19,7 @@ from cinchona.models.config import GraphNetConfig, TrainingConfig
 from cinchona.models.dropout import seed_dropout
 from cinchona.models.losses import Labels, MaskedLoss
 from cinchona.models.network import GraphNet, build_network, initialize
-from cinchona.models.schedule import rate_at
+from cinchona.models.schedule import Schedule
 from cinchona.models.training_state import EpochRecord, TrainingState
 from cinchona.seeds import derive, rng
 
@@ -80,7 +80,7 @@ class TrainingLoop:
         member: int = 0,
     ) -> None:
         self._data, self._config, self._loss, self._member = data, training, loss, member
-        self._steps_per_epoch = max(1, math.ceil(len(data.train) / training.batch_size))
+        self._schedule = Schedule.of(training, len(data.train))
         self._network = _first_network(data, network, seed=derive(seed, "weights", member))
         noise = torch.Generator().manual_seed(derive(seed, "dropout", member))
         seed_dropout(self._network, noise)
@@ -138,9 +138,9 @@ class TrainingLoop:
         data, state = self._data, self._state
         self._network.train()
         total, rate = 0.0, 0.0
-        step = epoch * self._steps_per_epoch
+        step = epoch * self._schedule.steps_per_epoch
         for chosen in shuffled(len(data.train), self._config.batch_size, rng=state.order):
-            rate = rate_at(step, self._config.epochs * self._steps_per_epoch, self._config)
+            rate = self._schedule.rate(step)
             loss = self._step(data.train[chosen], rate)
             total += loss * len(chosen)
             step += 1
@@ -176,10 +176,10 @@ class TrainingLoop:
         return self._loss(raw, self._data.labels.at(torch.from_numpy(rows)))
 
     def _is_over(self, epoch: int) -> bool:
-        state, config = self._state, self._config
-        waited = not math.isnan(state.best_loss) and epoch - state.best_epoch >= config.patience
-        late = config.max_seconds is not None and state.seconds >= config.max_seconds
-        return waited or late or epoch + 1 >= config.epochs
+        state, budget = self._state, self._config.max_seconds
+        waited = not math.isnan(state.best_loss) and epoch - state.best_epoch >= self._schedule.patience
+        late = budget is not None and state.seconds >= budget
+        return waited or late or epoch + 1 >= self._schedule.epochs
 
 
 def _check_finite(network: nn.Module) -> None:

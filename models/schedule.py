@@ -3,8 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Final
 
 from cinchona.models.config import TrainingConfig
+
+_STEPS: Final = 700
+_EPOCHS: Final = (15, 200)
+_PATIENCE: Final = (10, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long a network is trained, worked out for a training part."""
+
+    config: TrainingConfig
+    """Settings that it was worked out from."""
+    epochs: int
+    """Passes over the training part."""
+    steps_per_epoch: int
+    """Optimization steps in each."""
+    patience: int
+    """Epochs without a better validation loss after which training stops."""
+
+    @classmethod
+    def of(cls, config: TrainingConfig, n_train: int) -> Schedule:
+        """Lay ``config`` out for ``n_train`` compounds."""
+        steps = max(1, math.ceil(n_train / config.batch_size))
+        epochs = config.epochs or min(max(math.ceil(_STEPS / steps), _EPOCHS[0]), _EPOCHS[1])
+        patience = config.patience or max(_PATIENCE[0], round(_PATIENCE[1] * epochs))
+        return cls(config, epochs, steps, patience)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of ``step``, counted from 0 over all epochs."""
+        return rate_at(step, self.epochs * self.steps_per_epoch, self.config)
 
 
 def rate_at(step: int, total: int, config: TrainingConfig) -> float:

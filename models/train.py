@@ -25,6 +25,7 @@ from cinchona.models.loop import Checkpoint, TrainingData, TrainingLoop
 from cinchona.models.losses import Labels, MaskedLoss
 from cinchona.models.network import GraphNet
 from cinchona.models.scaling import TargetScaling
+from cinchona.models.schedule import Schedule
 from cinchona.models.scorers import endpoints_of
 from cinchona.models.threads import one_torch_thread
 from cinchona.models.training_state import EpochRecord
@@ -84,11 +85,11 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
 
         trained = loop.run(checkpoint=place, on_epoch=report)
         with turn:  # epochs that early stopping saved
-            bar.advance(training.epochs - loop.epochs_run)
+            bar.advance(epochs - loop.epochs_run)
         return trained
 
-    size = training.ensemble_size
-    with one_torch_thread(), progress(size * training.epochs, "training", unit="epochs") as bar:
+    size, epochs = training.ensemble_size, Schedule.of(training, len(split.train)).epochs
+    with one_torch_thread(), progress(size * epochs, "training", unit="epochs") as bar:
         members = _side_by_side(fit_member, size, workers=training.workers, stop=stop)
     return GraphEnsemble(
         members, network=network, endpoints=endpoints_of(table.targets, training.lower_is_better), scaling=scaling

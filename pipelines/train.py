@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 MODEL: Final = "network"
 """Name of the trained ensemble in tables of figures, beside those of the baselines."""
+_LARGEST_BASELINE: Final = 64 << 20
+"""Baselines with more bytes than this (forests on large tables) are compared, but not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class _Fitted:
     """What fitting gave, before it is written."""
 
     ensemble: GraphEnsemble
+    baselines: dict[str, ArrayScorer]
     evaluations: tuple[Evaluation, ...]
     heldout: pa.Table
     curves: dict[str, list[float]] = field(default_factory=dict)
@@ -136,8 +139,12 @@ def train(
             "run_id": run.run_id,
             "standardize": chosen.standardize.model_dump(mode="json"),
         }
-        save_model(fitted.ensemble, folder, trust=trust)
-        _write_companions(folder, data, fitted, settings=chosen, seed=seed)
+        save_model(
+            fitted.ensemble,
+            folder,
+            trust=trust,
+            beside=lambda draft: _write_companions(draft, data, fitted, settings=chosen, seed=seed),
+        )
         log_end(run, folder, fitted.evaluations, heldout=fitted.heldout, curves=fitted.curves)
     shutil.rmtree(folder.parent / f".{folder.name}.training", ignore_errors=True)
     return _result(folder, run_id=run.run_id)
@@ -182,7 +189,7 @@ def _fit(data: AssayTable, split: Split, settings: Settings, *, seed: int, check
     evaluations = evaluate_predictions(
         data.values[split.test], data.censor[split.test], predictions, endpoints=ensemble.endpoints, seed=seed
     )
-    return _Fitted(ensemble, evaluations, _heldout(data, split, predictions[MODEL]), dict(curves))
+    return _Fitted(ensemble, baselines, evaluations, _heldout(data, split, predictions[MODEL]), dict(curves))
 
 
 def predict_all(model: ArrayScorer, smiles: Sequence[str]) -> np.ndarray:
@@ -207,6 +214,9 @@ def _heldout(data: AssayTable, split: Split, predicted: np.ndarray) -> pa.Table:
 
 
 def _write_companions(folder: Path, data: AssayTable, fitted: _Fitted, *, settings: Settings, seed: int) -> None:
+    for name, baseline in fitted.baselines.items():
+        if sum(array.nbytes for array in baseline.arrays().values()) <= _LARGEST_BASELINE:
+            save_model(baseline, folder / "baselines" / name)
     rejects = pa.table({
         "row_id": pa.array([reject.row_id for reject in data.rejects], pa.int64()),
         "stage": pa.array([str(reject.stage) for reject in data.rejects], pa.string()),

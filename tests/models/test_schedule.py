@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from cinchona.models.config import TrainingConfig
-from cinchona.models.schedule import rate_at
+from cinchona.models.schedule import Schedule, rate_at
 
 TOTAL = 200
 
@@ -34,3 +34,18 @@ def test_halfway_values_are_those_of_the_formulas():
 def test_constant_stays():
     config = TrainingConfig(schedule="constant", learning_rate=0.3, warmup=0.0)
     assert {rate_at(step, 10, config) for step in range(10)} == {0.3}
+
+
+@pytest.mark.parametrize(
+    ("n_train", "epochs", "patience"), [(1, 200, 80), (100, 200, 80), (813, 42, 17), (6_645, 15, 10), (10**6, 15, 10)]
+)
+def test_training_lasts_longer_on_small_data(n_train, epochs, patience):
+    found = Schedule.of(TrainingConfig(), n_train)
+    assert (found.epochs, found.patience) == (epochs, patience)
+    assert found.steps_per_epoch == -(-n_train // 50)
+    assert found.rate(0) == rate_at(0, epochs * found.steps_per_epoch, TrainingConfig())
+
+
+def test_what_is_set_is_kept():
+    found = Schedule.of(TrainingConfig(epochs=7, patience=2, batch_size=10), 95)
+    assert (found.epochs, found.patience, found.steps_per_epoch) == (7, 2, 10)

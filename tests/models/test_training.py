@@ -148,7 +148,7 @@ def test_long_gradients_are_clipped():
 
 
 def test_divergence_is_an_error_with_a_remedy(monkeypatch):
-    monkeypatch.setattr("cinchona.models.loop.rate_at", lambda *_: math.inf)
+    monkeypatch.setattr("cinchona.models.schedule.rate_at", lambda *_: math.inf)
     with pytest.raises(ConfigError, match="diverged") as caught:
         fit_ensemble(table_of(heavy_atoms()[:20, None]), ALL, network=SMALL, training=FAST, seed=0)
     assert "learning rate" in caught.value.remedy
