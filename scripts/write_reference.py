@@ -21,7 +21,7 @@ from cinchona.settings import settings_schema
 
 BEGIN = "<!-- begin: written by scripts/write_reference.py -->"
 END = "<!-- end -->"
-SHARED = ("config", "overrides", "as_json", "quiet", "verbose", "log_format")
+SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format", "--help"}
 
 
 def commands_text() -> str:
@@ -30,11 +30,7 @@ def commands_text() -> str:
     for name, (module, _) in COMMANDS.items():
         command = load_command(module, name)
         below = getattr(command, "commands", None) or {}
-        if name == "signals":
-            parts.append(
-                f"### cinchona signals\n\n{command.help}\n\nCommands: " + ", ".join(f"`{n}`" for n in sorted(below))
-            )
-        elif below:
+        if below:
             parts += [_command_text(f"{name} {inner}", below[inner]) for inner in below]
         else:
             parts.append(_command_text(name, command))
@@ -43,9 +39,9 @@ def commands_text() -> str:
 
 def _command_text(path: str, command: Any) -> str:  # noqa: ANN401 - typer's command
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and p.name not in SHARED]
-    usage = " ".join([f"cinchona {path}", *(p.metavar for p in arguments)])
-    required = [f"{p.opts[0]} {p.metavar}" for p in options if p.required]
+    options = [p for p in command.params if p.param_type_name == "option" and p.opts[0] not in SHARED]
+    usage = " ".join([f"cinchona {path}", *(_metavar(p) for p in arguments)])
+    required = [f"{p.opts[0]} {_metavar(p)}" for p in options if p.required]
     lines = [
         f"### cinchona {path}",
         "",
@@ -57,14 +53,20 @@ def _command_text(path: str, command: Any) -> str:  # noqa: ANN401 - typer's com
     ]
     if arguments or options:
         lines += ["", "| | |", "|---|---|"]
-        lines += [f"| `{p.metavar}` | {p.help} |" for p in arguments]
+        lines += [f"| `{_metavar(p)}` | {_prose(p.help or '')} |" for p in arguments]
         lines += [f"| `{p.opts[0]}{' ' + p.metavar if p.metavar else ''}` | {_option(p)} |" for p in options]
     return "\n".join(lines)
 
 
+def _metavar(parameter: Any) -> str:  # noqa: ANN401 - typer's parameter
+    name = str(parameter.metavar or parameter.name.upper())
+    optional = parameter.param_type_name == "argument" and not parameter.required and not name.startswith("[")
+    return f"[{name}]" if optional else name
+
+
 def _option(option: Any) -> str:  # noqa: ANN401 - typer's option
     default = "" if option.default is None or option.required else f" Default: {option.default}."
-    return f"{option.help}{default}"
+    return _prose(f"{option.help or ''}{default}")
 
 
 def settings_text() -> str:

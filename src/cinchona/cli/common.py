@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -149,8 +148,3 @@ def new_app(help_text: str, *, group: bool = False) -> typer.Typer:
 
 def _group() -> None:
     """Hold sub-commands."""
-
-
-def is_terminal() -> bool:
-    """Whether results go to a terminal."""
-    return sys.stdout.isatty()

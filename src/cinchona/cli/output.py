@@ -61,7 +61,7 @@ def show_record(data: Mapping[str, Any], *, title: str = "") -> None:
     for name, value in _flat(data):
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             below.append((name, value))
-        elif value is not None and value not in ([], {}):
+        elif value is not None and value not in ("", [], {}):
             table.add_row(_words(name), _text(value))
     _print(table)
     for name, rows in below:
