@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from cinchona.pharmacovigilance.analysis import AnalysisView
     from cinchona.pharmacovigilance.coding.run import code
-    from cinchona.pharmacovigilance.linking.explain import explain
-    from cinchona.pharmacovigilance.linking.run import dedupe
     from cinchona.pharmacovigilance.generator import GeneratorConfig, generate
     from cinchona.pharmacovigilance.intake.run import IngestConfig, ingest
+    from cinchona.pharmacovigilance.linking.explain import explain
+    from cinchona.pharmacovigilance.linking.run import dedupe
     from cinchona.pharmacovigilance.store import ReportStore
     from cinchona.pharmacovigilance.store import open_store as open  # noqa: A004 - the agreed public name
 

@@ -152,7 +152,7 @@ _World = tuple[GeneratorConfig, Margins, Signals, Vocabulary, int]
 
 
 def _quarter(target: Path, index: int, size: int, *, state: _State, world: _World) -> None:
-    config, margins, signals, words, seed = world
+    config, _, _, words, seed = world
     rng = seeds.rng(seed, "quarter", index)
     fresh = _draw_cases(size, index, state.next_event, world=world, rng=rng)
     state.next_event += size
@@ -171,9 +171,7 @@ def _quarter(target: Path, index: int, size: int, *, state: _State, world: _Worl
         np.concatenate([i.version for _, i in parts]),
         np.concatenate([i.first_received for _, i in parts]),
     )
-    state.note(
-        "versions", {"case_id": all_ids.case_id, "version": all_ids.version, "quarter": [name] * len(whole)}
-    )
+    state.note("versions", {"case_id": all_ids.case_id, "version": all_ids.version, "quarter": [name] * len(whole)})
     folder = target / f"faers_ascii_{name}"
     rows = write_quarter(folder / "ascii", name, whole, all_ids, words=words, rng=rng)
     gone = ids.case_id[rng.random(len(batch)) < config.deletion_rate]
@@ -213,9 +211,7 @@ def _day_in(config: GeneratorConfig, index: int, n: int, rng: np.random.Generato
     return np.asarray(year * 10_000 + month * 100 + rng.integers(1, 29, n))
 
 
-def _draw_cases(
-    size: int, index: int, first_event: int, *, world: _World, rng: np.random.Generator
-) -> CaseBatch:
+def _draw_cases(size: int, index: int, first_event: int, *, world: _World, rng: np.random.Generator) -> CaseBatch:
     config, margins, signals, _, _ = world
     true_sex = (rng.random(size) < 0.4).astype(np.int8)
     drugs = _draw_lists(margins.drug_tables, true_sex, config.drugs_per_case, rng)

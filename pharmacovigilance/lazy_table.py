@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ class LazyTable:
 
     def polars(self) -> pl.DataFrame:
         """Read all rows as a Polars frame."""
-        import polars as pl  # noqa: PLC0415 - optional for readers who never ask for it
+        import polars as pl
 
         frame = pl.from_arrow(self.arrow())
         assert isinstance(frame, pl.DataFrame)
@@ -79,7 +80,7 @@ class LazyTable:
 
 
 def _fill(condition: str, parameters: Sequence[object]) -> str:
-    from cinchona.pharmacovigilance.sql import literal  # noqa: PLC0415
+    from cinchona.pharmacovigilance.sql import literal
 
     parts = condition.split("?")
     if len(parts) - 1 != len(parameters):

@@ -119,7 +119,9 @@ CASES: Final = Table(
         Column("manufacturer_date", pa.date32(), "When the manufacturer received it."),
         Column("report_date", pa.date32(), "When the report was sent."),
         Column("death_date", pa.date32(), "Date of death, where given."),
-        _category("report_kind", "EXP expedited, PER periodic, DIR direct from a consumer or professional, 5DAY, 30DAY."),
+        _category(
+            "report_kind", "EXP expedited, PER periodic, DIR direct from a consumer or professional, 5DAY, 30DAY."
+        ),
         _category("manufacturer", "Sender of the report."),
         _text("manufacturer_number", "Number of the case at the manufacturer; the rule for duplicates reads it."),
         _text("authority_number", "Number of the case at another authority."),
@@ -221,7 +223,9 @@ REPORTERS: Final = Table(
     "One kind of reporter of one report version.",
     (
         _KEY,
-        _category("reporter", "FGN foreign, SDY study, LIT literature, CSM consumer, HP professional, CR, UF, DT, OTH."),
+        _category(
+            "reporter", "FGN foreign, SDY study, LIT literature, CSM consumer, HP professional, CR, UF, DT, OTH."
+        ),
         *_TRACE,
     ),
 )
@@ -234,7 +238,9 @@ SET_ASIDE: Final = Table(
         _category("level", "row: the row is not stored; value: the row is stored with null in this column."),
         _category("column", "Column of the source, empty for whole rows."),
         _category("reason", "Code of the reason, see docs/reference/report-store.md."),
-        _text("content", "The row or value as it was, at most 2,000 characters, after the privacy filter.", free="text"),
+        _text(
+            "content", "The row or value as it was, at most 2,000 characters, after the privacy filter.", free="text"
+        ),
         *_TRACE,
     ),
 )
@@ -249,10 +255,7 @@ DELETIONS: Final = Table(
 )
 
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
-    {
-        t.name: t
-        for t in (CASES, DRUGS, REACTIONS, OUTCOMES, INDICATIONS, THERAPIES, REPORTERS, SET_ASIDE, DELETIONS)
-    }
+    {t.name: t for t in (CASES, DRUGS, REACTIONS, OUTCOMES, INDICATIONS, THERAPIES, REPORTERS, SET_ASIDE, DELETIONS)}
 )
 """Every stored table by name; reading adds the partition columns ``source`` and ``quarter``."""
 

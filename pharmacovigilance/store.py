@@ -14,6 +14,7 @@ Everything under ``derived`` can be deleted and made again; everything else is o
 
 from __future__ import annotations
 
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 import json
 import os
 from dataclasses import dataclass, field
@@ -32,8 +33,10 @@ from cinchona.pharmacovigilance.versions import STATUS_SQL
 
 if TYPE_CHECKING:
     import duckdb
+    import polars as pl
 
     from cinchona.pharmacovigilance.analysis import AnalysisView, DuplicatePolicy
+    from cinchona.pharmacovigilance.signals.view import Names, SignalSettings
 
 FORMAT: Final = "cinchona-report-store"
 MARKER: Final = "store.json"
@@ -106,9 +109,26 @@ class ReportStore:
 
         See :func:`cinchona.pharmacovigilance.analysis.analysis_view`.
         """
-        from cinchona.pharmacovigilance.analysis import analysis_view  # noqa: PLC0415 - it needs this module
+        from cinchona.pharmacovigilance.analysis import analysis_view
 
         return analysis_view(self, duplicates=duplicates, drug=drug, reaction=reaction)
+
+    def signals(
+        self, drug: Names = None, event: Names = None, by: Names = None, *, settings: SignalSettings | None = None
+    ) -> pl.DataFrame:
+        """Return measures of disproportionate reporting as a tidy Polars frame, one row per drug, event and stratum.
+
+        See :class:`cinchona.pharmacovigilance.signals.view.SignalView`, which keeps the counts for further questions.
+
+        Args:
+            drug: Only these drugs; None takes all.
+            event: Only these events; None takes all.
+            by: Facts whose strata are scored apart: age, sex, year, quarter, country, reporter.
+            settings: Roles, comparator, measures.
+        """
+        from cinchona.pharmacovigilance.signals.view import SignalView
+
+        return SignalView.of_store(self, settings).signals(drug, event, by)
 
     def _table_sql(self, name: str) -> str:
         files = [str(self.root / r.tables[name].path) for r in self.receipts if name in r.tables]
@@ -136,11 +156,9 @@ def connect(root: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyCo
         MissingDependencyError: if DuckDB is not installed.
     """
     try:
-        import duckdb  # noqa: PLC0415 - optional dependency
+        import duckdb
     except ImportError as error:
-        raise MissingDependencyError(
-            "the report store needs DuckDB", remedy="pip install 'cinchona[pv]'"
-        ) from error
+        raise MissingDependencyError("the report store needs DuckDB", remedy="pip install 'cinchona[pv]'") from error
     return duckdb.connect(
         ":memory:",
         config={

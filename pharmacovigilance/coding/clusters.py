@@ -72,12 +72,12 @@ def cluster(
     Returns:
         Terms that were clustered, int64 (k,), and the number of the group of each, int64 (k,).
     """
-    from sklearn.cluster import AgglomerativeClustering  # noqa: PLC0415 - heavy
+    from sklearn.cluster import AgglomerativeClustering
 
     counts = np.bincount(terms)
     chosen = np.argsort(-counts, kind="stable")[: settings.max_terms]
     chosen = np.sort(chosen[counts[chosen] >= settings.min_cases])
-    if len(chosen) < 3:  # noqa: PLR2004 - nothing to group
+    if len(chosen) < 3:
         return chosen, np.arange(len(chosen))
     places = _places(_components(reports, terms, chosen, n_reports), settings.dimensions)
     linkage = AgglomerativeClustering(
@@ -87,7 +87,7 @@ def cluster(
 
 
 def _components(reports: np.ndarray, terms: np.ndarray, chosen: np.ndarray, n: int) -> sparse.csr_matrix:
-    from scipy import sparse  # noqa: PLC0415 - heavy
+    from scipy import sparse
 
     place = np.full(int(terms.max()) + 1, -1)
     place[chosen] = np.arange(len(chosen))
@@ -105,7 +105,7 @@ def _components(reports: np.ndarray, terms: np.ndarray, chosen: np.ndarray, n: i
 
 
 def _places(matrix: sparse.csr_matrix, dimensions: int) -> np.ndarray:
-    from scipy.sparse.linalg import eigsh  # noqa: PLC0415 - heavy
+    from scipy.sparse.linalg import eigsh
 
     size = matrix.shape[0]
     k = min(dimensions, size - 2)
@@ -115,7 +115,7 @@ def _places(matrix: sparse.csr_matrix, dimensions: int) -> np.ndarray:
     places = vectors * np.sqrt(np.maximum(values, 0))
     lengths = np.linalg.norm(places, axis=1, keepdims=True)
     # Terms that go with nothing get a direction of their own, so that they stay alone.
-    lonely = lengths[:, 0] < 1e-9  # noqa: PLR2004 - numerical zero
+    lonely = lengths[:, 0] < 1e-9
     own = np.eye(size)[:, lonely]
     return np.hstack([places / np.maximum(lengths, 1e-9), own])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cinchona.pharmacovigilance.coding.fuzzy import FuzzyIndex
 from cinchona.pharmacovigilance.coding.spelling import hyphenated, in_brackets, parts_of, stems, tidy, without_noise
 from cinchona.pharmacovigilance.coding.thesaurus import Thesaurus
+from cinchona.pharmacovigilance.coding.words import CLASSES, TOO_COMMON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,9 +68,7 @@ class Coder:
         keep_salts: True keeps salts and esters apart.
     """
 
-    def __init__(
-        self, dictionaries: Sequence[DrugDictionary], *, fuzzy: bool = True, keep_salts: bool = False
-    ) -> None:
+    def __init__(self, dictionaries: Sequence[DrugDictionary], *, fuzzy: bool = True, keep_salts: bool = False) -> None:
         self.thesaurus = Thesaurus(dictionaries, keep_salts=keep_salts)
         self.index = FuzzyIndex(self.thesaurus) if fuzzy else None
         self._memory: dict[str, Coded] = {}
@@ -116,7 +115,7 @@ class Coder:
         """Known name that is left when noise and salts are stripped; empty when there is none."""
         stripped = without_noise(name)
         for candidate in (name, stripped, *stems(stripped), stripped.replace("-", " "), stripped.replace(" ", "")):
-            if len(candidate) > 2 and self.thesaurus.find(candidate):  # noqa: PLR2004
+            if len(candidate) > 2 and self.thesaurus.find(candidate):
                 return candidate
         return ""
 
@@ -146,7 +145,7 @@ class Coder:
         words = without_noise(name).split()
         for n in range(min(len(words) - 1, 4), 0, -1):
             lead = " ".join(words[:n])
-            if len(lead) >= _LEAD and lead not in _TOO_COMMON and self.thesaurus.is_medicine(lead):
+            if len(lead) >= _LEAD and lead not in TOO_COMMON and self.thesaurus.is_medicine(lead):
                 return Coded(tuple(sorted(self._found(lead))), How.LEADING, _LEAD_SCORE, lead)
         return None
 
@@ -157,7 +156,7 @@ class Coder:
         if len(parts) > _MOST_PARTS:
             return []
         unknown = [without_noise(p) for p in parts if not self._plain(p)]
-        return unknown if all(len(p) > 4 and CLASSES.isdisjoint(p.split()) for p in unknown) else []  # noqa: PLR2004
+        return unknown if all(len(p) > 4 and CLASSES.isdisjoint(p.split()) for p in unknown) else []
 
     def _spelled(self, name: str, keys: dict[str, str], score: float) -> Coded:
         parts = [p for p in parts_of(without_noise(name)) if not _says_nothing(p)]
@@ -168,21 +167,3 @@ class Coder:
 
 def _says_nothing(part: str) -> bool:
     return not any(c.isalpha() for c in part) or not without_noise(part) or part in {"UNKNOWN", "UNK", "OTHER"}
-
-
-CLASSES: Final = frozenset(
-    """ANALGESIC ANALGESICS ANTACID ANTACIDS ANTIBIOTIC ANTIBIOTICS ANTICOAGULANT ANTICOAGULANTS ANTIDEPRESSANT
-    ANTIDEPRESSANTS ANTIDIABETIC ANTIDIABETICS ANTIEPILEPTIC ANTIEPILEPTICS ANTIHISTAMINE ANTIHISTAMINES
-    ANTIHYPERTENSIVE ANTIHYPERTENSIVES ANTIPSYCHOTIC ANTIPSYCHOTICS ANTIVIRAL ANTIVIRALS BENZODIAZEPINE BENZODIAZEPINES
-    BISPHOSPHONATE BISPHOSPHONATES CHEMOTHERAPY CONTRACEPTIVE CONTRACEPTIVES CORTICOSTEROID CORTICOSTEROIDS DIURETIC
-    DIURETICS GLUCOCORTICOID GLUCOCORTICOIDS HORMONE HORMONES IMMUNOSUPPRESSANT IMMUNOSUPPRESSANTS LAXATIVE LAXATIVES
-    MEDICATION MEDICATIONS MEDICINE MEDICINES MULTIVITAMIN MULTIVITAMINS NSAID NSAIDS OPIATE OPIATES OPIOID OPIOIDS
-    PAINKILLER PAINKILLERS PARKINSON PARKINSONS PENICILLINS PROBIOTIC PROBIOTICS SEDATIVE SEDATIVES STATIN STATINS
-    STEROID STEROIDS SUPPLEMENT SUPPLEMENTS VITAMINS MINERALS""".split()
-)
-"""Words for classes and wares; a name with one of them is never taken for a misspelling."""
-_TOO_COMMON: Final = frozenset(
-    "VITAMIN ACIDS WATER ALCOHOL SUGAR HUMAN OTHER BLOOD PLANT GREEN BLACK WHITE OMEGA FISH NIGHT COUGH HEART PROTEIN "
-    "PHILLIPS INSULIN INTERFERON FACTOR IMMUNE GLOBULIN VACCINE VACCINES INFLUENZA SODIUM POTASSIUM CALCIUM MAGNESIUM".split()
-)
-"""First words that name a family, not a medicine."""

@@ -53,10 +53,13 @@ class Entry:
 class DrugDictionary(Protocol):
     """What the coder needs; write your own to code against anything else."""
 
-    name: str
-    """Short name."""
-    version: str
-    """Digest or release, written to every coding run."""
+    @property
+    def name(self) -> str:
+        """Short name."""
+
+    @property
+    def version(self) -> str:
+        """Digest or release, written to every coding run."""
 
     def entries(self) -> Iterable[Entry]:
         """Yield all names, preferred ones first."""
@@ -111,7 +114,7 @@ def _columns(path: Path, *wanted: tuple[str, ...]) -> list[list[Any]]:
     if path.name.lower().endswith(".parquet"):
         table = pq.read_table(path)
     else:
-        with (gzip.open(path) if path.name.endswith(".gz") else path.open("rb")) as stream:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
             text = stream.read()
         mark = max(b",;\t|", key=lambda m: text.split(b"\n", 1)[0].count(bytes([m])))
         table = pacsv.read_csv(
@@ -144,14 +147,18 @@ def _unii(path: Path) -> Iterator[Entry]:
         key=lambda row: row[0],
     )
     for kind, name, display, medicine in rows:
-        yield Entry(name, (display,), "brand" if kind == rank["bn"] else "substance" if medicine and kind < rank["cd"] else "other")
+        yield Entry(
+            name,
+            (display,),
+            "brand" if kind == rank["bn"] else "substance" if medicine and kind < rank["cd"] else "other",
+        )
 
 
 def _synonyms(path: Path) -> Iterator[Entry]:
     with _open_text(path) as text:
         for line in text:
             name, mark, ingredient = line.rstrip("\r\n").partition("\t")
-            if mark and len(name) > 2 and ingredient:  # noqa: PLR2004 - single letters are no names
+            if mark and len(name) > 2 and ingredient:
                 yield Entry(name, (ingredient,))
 
 
@@ -251,4 +258,4 @@ def describe(dictionaries: Sequence[DrugDictionary]) -> list[dict[str, str]]:
 def is_word(text: str) -> bool:
     """Tell whether a tidy name could be typed by a person: letters prevail, at least five characters."""
     letters = sum(c.isalpha() for c in text)
-    return len(text) >= 5 and letters >= 0.8 * len(text.replace(" ", "")) and tidy(text) == text  # noqa: PLR2004
+    return len(text) >= 5 and letters >= 0.8 * len(text.replace(" ", "")) and tidy(text) == text

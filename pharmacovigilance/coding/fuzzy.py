@@ -85,7 +85,7 @@ class FuzzyIndex:
 
     def suggestions(self, names: Sequence[str], *, most: int) -> dict[str, list[str]]:
         """Up to ``most`` known names near each of ``names``, however unsure, nearest first."""
-        from rapidfuzz import fuzz, process  # noqa: PLC0415 - needed only here
+        from rapidfuzz import fuzz, process
 
         out = {}
         for name in dict.fromkeys(names):
@@ -97,8 +97,8 @@ class FuzzyIndex:
         return out
 
     def _compare(self, names: list[str], choices: list[str], found: dict[str, Near]) -> None:
-        from rapidfuzz import process  # noqa: PLC0415 - needed only here
-        from rapidfuzz.distance import OSA  # noqa: PLC0415
+        from rapidfuzz import process
+        from rapidfuzz.distance import OSA
 
         limit = edits_allowed(max(len(n) for n in names) + _WINDOW, brand=False)
         for begin in range(0, len(names), _BATCH):
@@ -139,7 +139,7 @@ class FuzzyIndex:
 
 def _words_agree(name: str, key: str, *, brand: bool) -> bool:
     """Each word may be off by what its own length allows: POTASSIUM CL is not POTASSIUM PCA."""
-    from rapidfuzz.distance import OSA  # noqa: PLC0415
+    from rapidfuzz.distance import OSA
 
     mine, other = _GAPS.split(name), _GAPS.split(key)
     if len(mine) != len(other):

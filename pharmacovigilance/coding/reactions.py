@@ -73,7 +73,7 @@ def load_grouping(spelling: str) -> Grouping:
     """
     kind, _, rest = spelling.partition(":")
     if kind == "clusters":
-        from cinchona.pharmacovigilance.coding.clusters import CoReporting  # noqa: PLC0415 - needs scikit-learn
+        from cinchona.pharmacovigilance.coding.clusters import CoReporting
 
         return CoReporting()
     if kind == "list" and rest:
@@ -135,7 +135,9 @@ def _rows(path: Path, least: int) -> Iterator[list[str]]:
         for line in file:
             fields = line.rstrip("\r\n").split("$")
             if len(fields) < least:
-                raise InputError("a line has too few columns", where=path.name, expected=f"at least {least}, '$' between")
+                raise InputError(
+                    "a line has too few columns", where=path.name, expected=f"at least {least}, '$' between"
+                )
             yield fields
 
 

@@ -14,7 +14,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from cinchona.errors import ColumnError, InputError
-from cinchona.pharmacovigilance.intake import kernels
+from cinchona.pharmacovigilance.intake.dictionary_kernels import PADDING
+from cinchona.pharmacovigilance.intake.split_kernel import TOO_FEW
 from cinchona.pharmacovigilance.intake.textfile import Block, tidy_name, to_utf8
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def block_of(part: Part) -> Block:
     offsets = np.frombuffer(record.buffers()[1], np.int64)[: len(record) + 1]
     size = int(offsets[-1])
     extra = "".join(text for _, text in broken).encode()
-    data = np.zeros(size + len(extra) + kernels.PADDING, np.uint8)
+    data = np.zeros(size + len(extra) + PADDING, np.uint8)
     if size:
         data[:size] = np.frombuffer(record.buffers()[2], np.uint8)[:size]
     data[size : size + len(extra)] = np.frombuffer(extra, np.uint8)
@@ -72,7 +73,7 @@ def block_of(part: Part) -> Block:
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         whole = pc.equal(column, pc.floor(column))
-        small = pc.if_else(whole, pc.less(pc.abs(column), 2**53), False)
+        small = pc.fill_null(pc.and_(whole, pc.less(pc.abs(column), 2**53)), fill_value=False)
         as_integer = pc.cast(pc.cast(pc.if_else(small, column, 0.0), pa.int64()), pa.string())
         column = pc.if_else(small, as_integer, pc.cast(column, pa.string()))
     texts = pc.cast(column, pa.string())
@@ -82,7 +83,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _broken(broken: list[tuple[int, str]], at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     sizes = np.array([len(text.encode()) for _, text in broken], np.int32)
     stops = at + np.cumsum(sizes, dtype=np.int32)
-    reasons = np.full(len(broken), kernels.TOO_FEW, np.uint8)
+    reasons = np.full(len(broken), TOO_FEW, np.uint8)
     return stops - sizes, stops, reasons, np.array([row for row, _ in broken], np.int32)
 
 
@@ -166,7 +167,9 @@ class CsvBlocks:
         total = table.num_rows + len(broken)
         numbers = np.arange(self.records + 1, self.records + total + 1)
         self.records += total
-        named = [(int(numbers[table.num_rows + i]) if not row else row - 1, text) for i, (row, text) in enumerate(broken)]
+        named = [
+            (int(numbers[table.num_rows + i]) if not row else row - 1, text) for i, (row, text) in enumerate(broken)
+        ]
         lost = np.isin(numbers, [row for row, _ in named])
         rows = numbers[~lost][: table.num_rows] if lost.sum() == len(named) else numbers[: table.num_rows]
         nul = pc.any(pa.chunked_array([pc.match_substring(table.column(i), "\x00") for i in range(table.num_columns)]))
@@ -201,7 +204,7 @@ class _Rejoined(io.RawIOBase):
 class _Utf8(io.RawIOBase):
     """Lines as UTF-8, whatever they were."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
         self._ready = b""
 

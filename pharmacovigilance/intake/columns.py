@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from cinchona.pharmacovigilance.intake import kernels
+from cinchona.pharmacovigilance.intake import dictionary_kernels, kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class TextCoder:
         codes = np.empty(len(block), np.int32)
         done = 0
         while True:
-            done, self._used = kernels.encode_text(
+            done, self._used = dictionary_kernels.encode_text(
                 block.data, block.starts, block.ends, column, codes, done,
                 self._slots, self._offsets, self._data, self._used,
             )  # fmt: skip
@@ -53,7 +53,7 @@ class TextCoder:
         self._data = np.concatenate([self._data, np.zeros(len(self._data) + room, np.uint8)])
         self._offsets = np.concatenate([self._offsets, np.zeros(len(self._offsets), np.int64)])
         self._slots = np.full(2 * len(self._slots), -1, np.int32)
-        kernels.place_texts(self._slots, self._offsets, self._data, self._used)
+        dictionary_kernels.place_texts(self._slots, self._offsets, self._data, self._used)
 
     def texts(self) -> pa.Array:
         """Distinct texts in the order of their numbers, cleaned."""
@@ -78,12 +78,25 @@ class TextCoder:
 
 def category(codes: np.ndarray, texts: Sequence[str]) -> pa.DictionaryArray:
     """Arrow dictionary column of ``codes`` into a fixed list; negative codes become null."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), pa.array(texts, pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes.astype(np.int32), mask=codes < 0), pa.array(texts, pa.string())
+    )
 
 
 def constant(text: str, n: int) -> pa.DictionaryArray:
     """Arrow dictionary column that holds ``text`` n times."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([text], pa.string()))
+
+
+class Ids(NamedTuple):
+    """Report ids of the records of a block."""
+
+    values: np.ndarray
+    """int64, or objects for texts, shape (n,)."""
+    usable: np.ndarray
+    """bool, shape (n,)."""
+    bad: dict[str, np.ndarray]
+    """By reason: where there is no usable id, bool, shape (n,)."""
 
 
 class NumberKeys:
@@ -94,13 +107,19 @@ class NumberKeys:
         self._places = np.zeros(_SMALL, np.int32)
         self.used = 0
 
+    def read(self, block: Block, column: int) -> Ids:
+        """Ids of a block."""
+        values, state = block.integers(column)
+        bad = {"no_id": state == kernels.EMPTY, "bad_id": state == kernels.BAD}
+        return Ids(values, state == kernels.OK, bad)
+
     def add(self, ids: np.ndarray, usable: np.ndarray) -> np.ndarray:
         """Give new ids the next places; return which of the ``usable`` (bool) rows were new."""
         needed = 2 * (self.used + len(ids)) + 2
         if needed > len(self._table):
             self._enlarge(needed)
         new = usable.astype(np.uint8)
-        self.used = kernels.add_ids(self._table, self._places, ids, new, self.used)
+        self.used = dictionary_kernels.add_ids(self._table, self._places, ids, new, self.used)
         return new.astype(bool)
 
     def _enlarge(self, needed: int) -> None:
@@ -109,11 +128,11 @@ class NumberKeys:
         order = np.argsort(places)
         size = 1 << (needed - 1).bit_length()
         self._table, self._places = np.full(size, -1, np.int64), np.zeros(size, np.int32)
-        kernels.add_ids(self._table, self._places, ids[order], np.ones(len(ids), np.uint8), 0)
+        dictionary_kernels.add_ids(self._table, self._places, ids[order], np.ones(len(ids), np.uint8), 0)
 
     def find(self, ids: np.ndarray) -> np.ndarray:
         """Places of ids, int64, -1 where unknown."""
-        return np.asarray(kernels.find_ids(self._table, self._places, ids))
+        return np.asarray(dictionary_kernels.find_ids(self._table, self._places, ids))
 
 
 class TextKeys:
@@ -127,7 +146,13 @@ class TextKeys:
         """Number of ids."""
         return len(self._places)
 
-    def add(self, ids: Sequence[str | None], usable: np.ndarray) -> np.ndarray:
+    def read(self, block: Block, column: int) -> Ids:
+        """Ids of a block."""
+        values = block.text(column).to_numpy(zero_copy_only=False)
+        usable = np.array([v is not None for v in values], bool)
+        return Ids(values, usable, {"no_id": ~usable})
+
+    def add(self, ids: np.ndarray, usable: np.ndarray) -> np.ndarray:
         """Give new ids the next places; return which of the ``usable`` (bool) rows were new."""
         new = np.zeros(len(ids), bool)
         for i, name in enumerate(ids):
@@ -136,7 +161,7 @@ class TextKeys:
                 new[i] = True
         return new
 
-    def find(self, ids: Sequence[str | None]) -> np.ndarray:
+    def find(self, ids: np.ndarray) -> np.ndarray:
         """Places of ids, int64, -1 where unknown."""
         places: dict[Any, int] = self._places
         return np.fromiter((places.get(name, -1) for name in ids), np.int64, len(ids))

@@ -47,9 +47,7 @@ def read_quarter(files: dict[str, list[Member]], quarter: str, writer: SetWriter
         read_deletions(member, writer)
 
 
-def _read_file(
-    member: Member, kind: FileLayout, writer: SetWriter, *, last_year: int, bar: Progress
-) -> None:
+def _read_file(member: Member, kind: FileLayout, writer: SetWriter, *, last_year: int, bar: Progress) -> None:
     account = writer.account(member.name, kind.table)
     with member.open() as stream:
         file = DelimitedFile(stream, member.name, delimiter=layouts.DELIMITER)

@@ -123,7 +123,9 @@ LAYOUTS: Final[Mapping[str, FileLayout]] = MappingProxyType(
 )
 """File kinds in the order in which they are read: cases first."""
 
-_TABLE_FILE: Final = re.compile(r"^(DEMO|DRUG|REAC|OUTC|INDI|THER|RPSR)[-_]?(\d{2}|\d{4})Q([1-4])\w*\.(?:txt|asc)$", re.I)
+_TABLE_FILE: Final = re.compile(
+    r"^(DEMO|DRUG|REAC|OUTC|INDI|THER|RPSR)[-_]?(\d{2}|\d{4})Q([1-4])\w*\.(?:txt|asc)$", re.I
+)
 _DELETION_FILE: Final = re.compile(
     r"^(?:(?:ADR)?DELE(?:TED?)?[-_]?(?P<a>\d{2}|\d{4})Q(?P<b>[1-4])|(?P<c>\d{2}|\d{4})Q(?P<d>[1-4])[-_]?DELETED?\w*)\w*\.txt$",
     re.I,
@@ -144,7 +146,7 @@ def classify(name: str) -> tuple[str, str] | None:
 
 
 def _quarter(year: str, quarter: str) -> str:
-    full = int(year) if len(year) == 4 else 2000 + int(year)  # noqa: PLR2004 - digits of a year
-    if full > 2085:  # noqa: PLR2004 - two-digit years before 2000
+    full = int(year) if len(year) == 4 else 2000 + int(year)
+    if full > 2085:
         full -= 100
     return f"{full}Q{quarter}"

@@ -138,7 +138,7 @@ class Fields:
         size, problem = values.scaled(numbers, state, factors, low=low, high=high)
         for code, reason in values.SCALED_REASONS.items():
             where = np.flatnonzero(problem == code)
-            shown = pa.array([f"{numbers[i]:g} {spelled(i)}".strip() for i in where], pa.string())
+            shown = pa.array([f"{numbers[i]:g} {spelled(i)}".strip() for i in where.tolist()], pa.string())
             self._writer.set_aside_values(self._account, name[1:], reason.format(name[1:]), rows[where], shown)
         return pa.array(size, mask=np.isnan(size))
 

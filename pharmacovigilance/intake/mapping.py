@@ -195,13 +195,19 @@ def _parts(member: Member, table: TableMapping) -> Iterator[Part]:
 def _layout(name: str, table: TableMapping) -> FileLayout:
     sources = []
     for column in (*table.columns, *table.constants):
-        kind: Kind = "decimal" if column in {"age", "weight", "duration"} else "category"
         target = f"_{column}" if column in _MEASURES else column
-        if column not in _MEASURES:
-            kind = _BY_TYPE.get(str(TABLES[name].column(column).type), "category")
-        kind = {"sex": "sex", "role": "role"}.get(column, kind)  # type: ignore[assignment] - both are kinds
-        sources.append(Source(target, (target,), kind))
+        sources.append(Source(target, (target,), _kind(name, column)))
     return FileLayout("mapped", name, tuple(sources), date_order=table.date_order)
+
+
+def _kind(table: str, column: str) -> Kind:
+    if column in _MEASURES:
+        return "category" if column.endswith("_unit") else "decimal"
+    if column == "sex":
+        return "sex"
+    if column == "role":
+        return "role"
+    return _BY_TYPE.get(str(TABLES[table].column(column).type), "category")
 
 
 def _renamed(part: Part, table: TableMapping, where: str) -> Part:

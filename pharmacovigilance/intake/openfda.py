@@ -121,7 +121,7 @@ def _read(stream: Any, name: str, sinks: dict[str, Sink]) -> None:  # noqa: ANN4
     waiting: dict[str, list[tuple[int, Row]]] = {table: [] for table in sinks}
     repeats: dict[str, list[tuple[int, str]]] = {table: [] for table in sinks}
     number = begun = 0
-    for number, report in enumerate(reports_in(stream, name), start=1):  # noqa: B007 - its last value is the count
+    for number, report in enumerate(reports_in(stream, name), start=1):
         for table, rows in flatten(report).items():
             kept, repeated = _distinct(table, rows)
             waiting[table] += [(number, row) for row in kept]
@@ -149,7 +149,8 @@ def _distinct(table: str, rows: list[Row]) -> tuple[list[Row], list[Row]]:
     if table in {"cases", "reactions"}:
         return rows, []
     seen: set[tuple[Any, ...]] = set()
-    kept, repeated = [], []
+    kept: list[Row] = []
+    repeated: list[Row] = []
     for row in rows:
         key = tuple(v for k, v in row.items() if table != "drugs" or k != "_entry")
         (repeated if key in seen else kept).append({k: v for k, v in row.items() if k != "_entry"})

@@ -113,9 +113,7 @@ def _take_in(
     if any(r.set_id == set_id for r in receipts):
         return None
     number = max((r.number for r in receipts), default=0) + 1
-    writer = SetWriter(
-        root, number=number, set_id=set_id, privacy=config.privacy, keys=file_set.reader.new_keys()
-    )
+    writer = SetWriter(root, number=number, set_id=set_id, privacy=config.privacy, keys=file_set.reader.new_keys())
     failpoints.reach("ingest.staged")
     try:
         file_set.reader.read(file_set, writer, bar)

@@ -6,6 +6,7 @@ first suspect gets PS), DiAna keeps the codes of FAERS.
 
 from __future__ import annotations
 
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +24,6 @@ from cinchona.pharmacovigilance.sql import literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import duckdb
-
     from cinchona.pharmacovigilance.intake.archives import Member
     from cinchona.pharmacovigilance.intake.writer import SetWriter
     from cinchona.progress import Progress
@@ -36,17 +35,17 @@ _DIANA_NEEDED: Final = ("Demo", "Demo_Supp", "Drug", "Drug_Name", "Drug_Supp", "
 _SAMPLE_SQL: Final = {
     "cases": (
         "reports",
-        "SELECT file_row_number + 1 AS row, safetyreportid AS report_id, receivedate AS received_date, "
-        "CASE primarysource_qualifier WHEN 1 THEN 'MD' WHEN 2 THEN 'PH' WHEN 3 THEN 'HP' WHEN 4 THEN 'LW' "
-        "WHEN 5 THEN 'CN' END AS reporter_occupation FROM reports ORDER BY row",
+        """SELECT file_row_number + 1 AS row, safetyreportid AS report_id, receivedate AS received_date,
+            CASE primarysource_qualifier WHEN 1 THEN 'MD' WHEN 2 THEN 'PH' WHEN 3 THEN 'HP' WHEN 4 THEN 'LW'
+            WHEN 5 THEN 'CN' END AS reporter_occupation FROM reports ORDER BY row""",
     ),
     "drugs": (
         "drugs",
-        "SELECT file_row_number + 1 AS row, safetyreportid AS report_id, drug_name AS name, "
-        "row_number() OVER (PARTITION BY safetyreportid ORDER BY file_row_number) AS drug_seq, "
-        "CASE role WHEN 1 THEN CASE row_number() OVER (PARTITION BY safetyreportid, role ORDER BY file_row_number) "
-        "WHEN 1 THEN 'PS' ELSE 'SS' END WHEN 2 THEN 'C' WHEN 3 THEN 'I' ELSE CAST(role AS VARCHAR) END AS role "
-        "FROM drugs ORDER BY row",
+        """SELECT file_row_number + 1 AS row, safetyreportid AS report_id, drug_name AS name,
+            row_number() OVER (PARTITION BY safetyreportid ORDER BY file_row_number) AS drug_seq,
+            CASE role WHEN 1 THEN CASE row_number() OVER (PARTITION BY safetyreportid, role ORDER BY file_row_number)
+            WHEN 1 THEN 'PS' ELSE 'SS' END WHEN 2 THEN 'C' WHEN 3 THEN 'I' ELSE CAST(role AS VARCHAR) END AS role
+            FROM drugs ORDER BY row""",
     ),
     "reactions": (
         "reactions",
@@ -100,8 +99,8 @@ _DIANA_SQL: Final = {
     ),
     "reporters": (
         "Demo_Supp",
-        f"SELECT file_row_number + 1 AS row, {_ID.format('')}, rpsr_cod AS reporter FROM Demo_Supp "
-        "WHERE rpsr_cod IS NOT NULL ORDER BY row",
+        f"""SELECT file_row_number + 1 AS row, {_ID.format("")}, rpsr_cod AS reporter FROM Demo_Supp
+            WHERE rpsr_cod IS NOT NULL ORDER BY row""",
     ),
 }
 """By table: the file whose rows become its rows, and how."""
@@ -126,7 +125,7 @@ class ParquetSampleReader:
 
     def read(self, file_set: FileSet, writer: SetWriter, bar: Progress) -> None:
         """Read the files."""
-        import duckdb  # noqa: PLC0415 - heavy
+        import duckdb
 
         connection = duckdb.connect()
         for name, members in file_set.files.items():

@@ -8,8 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from cinchona.errors import ColumnError
-from cinchona.pharmacovigilance.intake import kernels
-from cinchona.pharmacovigilance.intake.columns import NumberKeys
 from cinchona.pharmacovigilance.intake.fields import Fields
 from cinchona.pharmacovigilance.intake.layout import NEEDED, FileLayout, find_name
 from cinchona.pharmacovigilance.intake.textfile import REASONS, Block
@@ -98,14 +96,7 @@ class TableReader:
     def _match(self, block: Block) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Which records belong to a report, the place of each one's report, and the others by reason."""
         keys = self._writer.keys
-        if isinstance(keys, NumberKeys):
-            ids, state = block.integers(self._id_column)
-            reasons = {"no_id": state == kernels.EMPTY, "bad_id": state == kernels.BAD}
-            usable = state == kernels.OK
-        else:
-            ids = block.text(self._id_column).to_pylist()
-            usable = np.array([i is not None for i in ids], bool)
-            reasons = {"no_id": ~usable}
+        ids, usable, reasons = keys.read(block, self._id_column)
         if self._kind.table == "cases":
             first = keys.used
             good = keys.add(ids, usable)

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from cinchona.errors import InputError
-from cinchona.pharmacovigilance.intake import kernels
+from cinchona.pharmacovigilance.intake import kernels, split_kernel
+from cinchona.pharmacovigilance.intake.dictionary_kernels import PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,11 @@ BLOCK_BYTES: Final = 4 << 20
 MAX_RECORD: Final = 64 << 20
 """Longest record, bytes."""
 _SNIFF_BYTES: Final = 1 << 16
-REASONS: Final = {kernels.TOO_FEW: "too_few_fields", kernels.TOO_MANY: "too_many_fields", kernels.BINARY: "binary_bytes"}
+REASONS: Final = {
+    split_kernel.TOO_FEW: "too_few_fields",
+    split_kernel.TOO_MANY: "too_many_fields",
+    split_kernel.BINARY: "binary_bytes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Block:
     """Records of one stretch of a file."""
 
     data: np.ndarray
-    """Bytes, uint8, UTF-8, then :data:`.kernels.PADDING` zeros."""
+    """Bytes, uint8, UTF-8, then :data:`.dictionary_kernels.PADDING` zeros."""
     starts: np.ndarray
     """First byte of each record, int32 (n,)."""
     ends: np.ndarray
@@ -123,35 +128,37 @@ class DelimitedFile:
             self.header.names.append("")
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the records of the file."""
-        while True:
+        """Yield the records of the file.
+
+        Raises:
+            InputError: if a record is longer than :data:`MAX_RECORD`.
+        """
+        final = False
+        while not final:
             piece = self._stream.read(BLOCK_BYTES)
             data, final = self._left + piece, not piece
-            if final and not data:
-                return
-            if final and not data.endswith(b"\n"):
+            if final and data and not data.endswith(b"\n"):
                 data += b"\n"
+            self._left = data
             cut = len(data) if final else data.rfind(b"\n") + 1
-            if cut == 0 and len(data) > MAX_RECORD:
-                raise InputError(f"a line is longer than {MAX_RECORD >> 20} MiB", where=self.name)
-            if cut == 0:
-                self._left = data
-                continue
-            block, consumed = self._split(to_utf8(data[:cut]), final=final)
-            if consumed < 0:
-                self._left = data
-                if len(data) > MAX_RECORD:
-                    raise InputError(f"a record is longer than {MAX_RECORD >> 20} MiB", where=self.name)
-                continue
-            self._left = block.data[consumed : -kernels.PADDING].tobytes() + data[cut:]
-            yield block
-            if final:
-                return
+            block = self._next(data, cut, final=final) if cut else None
+            if block is not None:
+                yield block
+            elif len(data) > MAX_RECORD:
+                raise InputError(f"a record is longer than {MAX_RECORD >> 20} MiB", where=self.name)
+
+    def _next(self, data: bytes, cut: int, *, final: bool) -> Block | None:
+        """Split the whole lines before ``cut``; None while no record is complete."""
+        block, consumed = self._split(to_utf8(data[:cut]), final=final)
+        if consumed < 0:
+            return None
+        self._left = block.data[consumed:-PADDING].tobytes() + data[cut:]
+        return block
 
     def _split(self, data: bytes, *, final: bool) -> tuple[Block, int]:
-        array = np.zeros(len(data) + kernels.PADDING, np.uint8)
+        array = np.zeros(len(data) + PADDING, np.uint8)
         array[: len(data)] = np.frombuffer(data, np.uint8)
-        starts, ends, row, breaks, *rest = kernels.split_records(
+        starts, ends, row, breaks, *rest = split_kernel.split_records(
             array, len(data), ord(self.header.delimiter), len(self.header.names), final
         )
         bad_start, bad_end, bad_reason, bad_row, consumed, seen = rest

@@ -76,7 +76,7 @@ def scaled(
     given = state == 0
     converted = np.where(given, values * factors, np.nan)
     problem = np.zeros(len(values), np.uint8)
-    problem[state == 2] = 1  # noqa: PLR2004 - the code of kernels.BAD
+    problem[state == 2] = 1
     problem[given & np.isnan(factors)] = 2
     problem[given & ((converted < low) | (converted > high))] = 3
     converted[problem > 0] = np.nan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking import pair_kernels
 from cinchona.pharmacovigilance.linking.records import DAY
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def candidate_pairs(records: Records, *, cap: int) -> Iterator[tuple[np.ndarray,
     """
     for name, keys in _keys(records):
         order = np.argsort(keys, kind="stable").astype(np.int32)
-        left, right, skipped = kernels.pairs_of_runs(order, keys[order], cap)
+        left, right, skipped = pair_kernels.pairs_of_runs(order, keys[order], cap)
         log.debug("blocking by %s: %d pairs, %d cases in combinations that are too common", name, len(left), skipped)
         if len(left):
             yield left, right

@@ -18,6 +18,9 @@ class HitMissConfig(Config):
     """Share of cases that are thought to have a duplicate; sets the prior odds that two cases are one."""
     posterior: float = Field(0.9, gt=0, lt=1)
     """Least posterior probability of a link."""
+    bare_posterior: float = Field(0.9999, gt=0, lt=1)
+    """Least posterior of a link between cases of which no sex, age, country or date can be compared: then drugs and
+    reactions alone speak, and these go together for more reasons than the guard knows."""
     keep_posterior: float = Field(0.1, gt=0, lt=1)
     """Pairs from here up to ``posterior`` are kept as suspicions: written, never counted as duplicates."""
     block_cap: int = Field(60, ge=2)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from cinchona.errors import UsageError
-from cinchona.pharmacovigilance.linking.kernels import FIELDS
 from cinchona.pharmacovigilance.lazy_table import LazyTable
+from cinchona.pharmacovigilance.linking.kernels import FIELDS
 from cinchona.pharmacovigilance.runs import Run, latest_run
 from cinchona.pharmacovigilance.sql import literal
 
 if TYPE_CHECKING:
     from cinchona.pharmacovigilance.store import ReportStore
 
-_VALUES = {"sex": "sex", "age": "age_years", "country": "country", "date": "event_date"}
+_SHOWN: Final = 10
+_VALUES: Final = {"sex": "sex", "age": "age_years", "country": "country", "date": "event_date"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,21 @@ class Explanation:
     shared: tuple[tuple[str, str, int, float], ...]
     """Shared terms: kind, name, cases that have it, bits before the guard."""
 
+    def record(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
     def text(self) -> str:
         """Lay the explanation out for people."""
         state = "linked" if self.counts else "suspected only"
         lines = [f"{state} by {', '.join(self.kinds)}; probability {self.posterior:.4f}"]
         lines += [f"  {e.field:<10} {e.left:<28} {e.right:<28} {e.bits:+6.1f} bits" for e in self.evidence]
-        lines += [f"  both: {name} ({kind}, in {cases} cases) {bits:+.1f} bits" for kind, name, cases, bits in self.shared]
+        rarest = sorted(self.shared, key=lambda term: term[2])
+        lines += [
+            f"  both: {name} ({kind}, in {cases} cases) {bits:+.1f} bits" for kind, name, cases, bits in rarest[:_SHOWN]
+        ]
+        if len(rarest) > _SHOWN:
+            lines.append(f"  and {len(rarest) - _SHOWN} commoner terms")
         return "\n".join(lines)
 
 
@@ -67,7 +78,9 @@ def links(store: ReportStore) -> LazyTable:
     """
     source = literal(str(_run(store).folder / "links.parquet"))
     return LazyTable(
-        store.connection, f"SELECT * FROM read_parquet({source}) ORDER BY score DESC, report_key_a, report_key_b", "links"
+        store.connection,
+        f"SELECT * FROM read_parquet({source}) ORDER BY score DESC, report_key_a, report_key_b",
+        "links",
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking import pair_kernels
 
 if TYPE_CHECKING:
     from cinchona.pharmacovigilance.linking.records import Records
@@ -38,7 +38,7 @@ def group_cases(records: Records, pairs: Pairs, *, max_group: int) -> Groups:
         pairs: Links that count.
         max_group: Larger groups are not collapsed.
     """
-    root = kernels.union(len(records), pairs.left, pairs.right).astype(np.int64)
+    root = pair_kernels.union(len(records), pairs.left, pairs.right).astype(np.int64)
     sizes = np.bincount(root, minlength=len(records))
     members = np.flatnonzero(sizes[root] > 1)
     group, size = root[members], sizes[root[members]]
@@ -48,10 +48,11 @@ def group_cases(records: Records, pairs: Pairs, *, max_group: int) -> Groups:
         ranked = group[order]
         first[order[np.concatenate([[True], ranked[1:] != ranked[:-1]])]] = True
     large = size > max_group
-    return Groups(members, group, size, first | large, int(len(np.unique(group[large]))))
+    return Groups(members, group, size, first | large, len(np.unique(group[large])))
 
 
 def _completeness(records: Records) -> np.ndarray:
     known = (records.sex >= 0).astype(np.int64) + (records.age >= 0) + (records.country >= 0)
     known += 3 - records.precision.astype(np.int64)
-    return 10 * known + np.minimum(np.diff(records.drugs.offsets) + np.diff(records.reactions.offsets), 100)
+    terms = np.diff(records.drugs.offsets) + np.diff(records.reactions.offsets)
+    return np.asarray(10 * known + np.minimum(terms, 100))

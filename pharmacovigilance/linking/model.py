@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking import pair_kernels
 from cinchona.pharmacovigilance.linking.blocking import candidate_pairs
 from cinchona.pharmacovigilance.linking.rules import Pairs
 from cinchona.pharmacovigilance.linking.weights import Weights, estimate_rates, make_weights, weigh
@@ -56,14 +56,12 @@ def posterior_of(score: np.ndarray, prior: float) -> np.ndarray:
 def score_pairs(records: Records, weights: Weights, pairs: Pairs, *, config: HitMissConfig) -> Scored:
     """Weigh ``pairs`` and take the guard off."""
     fields = weigh(records, weights, pairs.left, pairs.right)
-    guard = correlation_guard(records, weights, pairs)
+    guard = guard_bits(records, weights, pairs)
     score = fields.sum(axis=1) - guard
     return Scored(pairs, fields, guard, score, posterior_of(score, prior_bits(len(records), config.expected_rate)))
 
 
-def link(
-    records: Records, anchors: Pairs, *, config: HitMissConfig, bar: Progress
-) -> tuple[Scored, Weights]:
+def link(records: Records, anchors: Pairs, *, config: HitMissConfig, bar: Progress) -> tuple[Scored, Weights]:
     """Find the pairs with a posterior of at least ``config.keep_posterior``.
 
     Args:
@@ -89,32 +87,61 @@ def link(
     return scored.where(scored.posterior >= config.keep_posterior), weights
 
 
-def correlation_guard(records: Records, weights: Weights, pairs: Pairs) -> np.ndarray:
+def guard_bits(records: Records, weights: Weights, pairs: Pairs) -> np.ndarray:
     r"""Bits to take off because terms that two cases share are often reported together anyway.
 
-    Shared drugs and reactions are ordered by weight; from each one the largest shrunk information component with any
-    weightier shared term is taken off, at most its own weight:
-    :math:`IC_{ij} = \log_2 \frac{n_{ij} - 2 + 1/2}{n_i n_j / n + 1/2}`, where the pair's own two cases do not count.
-    Two reports of a drug combination that is always given together then count as one shared drug, not as three.
+    Two bounds hold, the stricter one counts. First, shared drugs and reactions are ordered by weight, and from each one
+    the largest shrunk information component with any weightier shared term is taken off, at most its own weight:
+    :math:`IC_{ij} = \log_2 \frac{n_{ij} - 2 + 1/2}{n_i n_j / n + 1/2}`, where the pair's own two cases do not count:
+    a drug combination that is always given together then counts as one shared drug, not as three. Second, when m other
+    cases have all the shared terms too, these are worth at most :math:`\log_2 (n / m)` bits: what many cases share is a
+    treatment protocol, a trial or an article, not an event.
 
     Returns:
         float32, shape (n,), not negative.
     """
     offsets, values, term_weights, counts = _pooled(records, weights)
-    starts, shared = kernels.shared_terms(pairs.left, pairs.right, offsets, values)
+    starts, shared = pair_kernels.shared_terms(pairs.left, pairs.right, offsets, values)
+    sizes = np.diff(starts)
+    group = np.repeat(np.arange(len(pairs)), sizes)
+    total = np.bincount(group, weights=term_weights[shared], minlength=len(pairs))
+    single = _component_guard(records, (offsets, values, term_weights, counts), starts, shared)
+    others = _others(offsets, values, len(term_weights), starts, shared)
+    most = np.where(others > 0, np.log2(len(records) / np.maximum(others, 1)), np.inf)
+    return np.asarray(np.maximum(np.maximum(single, total - most), 0), np.float32)
+
+
+def _component_guard(
+    records: Records,
+    pooled: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    starts: np.ndarray,
+    shared: np.ndarray,
+) -> np.ndarray:
+    """First bound of :func:`guard_bits`, float64, one per pair of cases."""
+    offsets, values, term_weights, counts = pooled
     owner, first, second = _term_pairs(starts, shared, term_weights)
     keys = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
     distinct, place = np.unique(keys, return_inverse=True)
     together = _count(offsets, values, distinct, len(term_weights))[place]
     expected = counts[first] * counts[second] / max(1, len(records))
     component = np.log2(np.maximum(together - _SPARE, 0) + 0.5) - np.log2(expected + 0.5)
-    # One entry per shared term and pair of cases: the largest component with a weightier term.
     worst = np.zeros(len(shared))
     np.maximum.at(worst, owner, component)
     taken = np.minimum(worst, np.maximum(term_weights[shared], 0))
-    guard = np.zeros(len(pairs))
-    np.add.at(guard, np.repeat(np.arange(len(pairs)), np.diff(starts)), taken)
-    return guard.astype(np.float32)
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return np.bincount(group, weights=taken, minlength=len(starts) - 1)
+
+
+def _others(
+    offsets: np.ndarray, values: np.ndarray, n_terms: int, starts: np.ndarray, shared: np.ndarray
+) -> np.ndarray:
+    """How many other cases have all the terms that a pair shares, int64."""
+    if not len(shared):
+        return np.zeros(len(starts) - 1, np.int64)
+    order = np.argsort(values, kind="stable")
+    cases = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))[order]
+    begins = np.concatenate([[0], np.cumsum(np.bincount(values, minlength=n_terms))])
+    return np.asarray(pair_kernels.count_sharing(starts, shared, begins, cases, offsets, values)) - _SPARE
 
 
 def _pooled(records: Records, weights: Weights) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -160,8 +187,8 @@ def _count(offsets: np.ndarray, values: np.ndarray, keys: np.ndarray, n_terms: i
         return counts
     size = 1 << (2 * len(keys)).bit_length()
     table, codes = np.full(size, -1, np.int64), np.zeros(size, np.int32)
-    kernels.fill_table(table, codes, keys)
+    pair_kernels.fill_table(table, codes, keys)
     wanted = np.zeros(n_terms, np.uint8)
     wanted[keys >> 32] = wanted[keys & 0xFFFFFFFF] = 1
-    kernels.count_together(offsets, values, wanted, table, codes, counts)
+    pair_kernels.count_together(offsets, values, wanted, table, codes, counts)
     return counts

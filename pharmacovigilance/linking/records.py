@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ UNKNOWN: Final = -1
 DAY, MONTH, YEAR, NO_DATE = 0, 1, 2, 3
 _SAME_COUNTRY: Final = {
     "UNITED STATES": "US", "UNITED STATES OF AMERICA": "US", "USA": "US", "UNITED KINGDOM": "GB", "UK": "GB",
-    "GREAT BRITAIN": "GB", "GERMANY": "DE", "FRANCE": "FR", "JAPAN": "JP", "CANADA": "CA", "ITALY": "IT", "SPAIN": "ES",
+    "GREAT BRITAIN": "GB", "UNITED KINGDOM OF GREAT BRITAIN & NORTHERN IRELAND": "GB", "GERMANY": "DE", "FRANCE": "FR", "JAPAN": "JP", "CANADA": "CA", "ITALY": "IT", "SPAIN": "ES",
     "AUSTRALIA": "AU", "BRAZIL": "BR", "NETHERLANDS": "NL", "BELGIUM": "BE", "SWITZERLAND": "CH", "SWEDEN": "SE",
     "NORWAY": "NO", "DENMARK": "DK", "AUSTRIA": "AT", "CHINA": "CN", "INDIA": "IN", "MEXICO": "MX", "POLAND": "PL",
 }  # fmt: skip
@@ -76,9 +77,7 @@ class Records:
 def load_records(view: AnalysisView) -> Records:
     """Read the cases of ``view`` (made with ``duplicates='keep'``)."""
     connection = view.store.connection()
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW view_cases AS SELECT * FROM read_parquet('{_quoted(view)}')"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW view_cases AS SELECT * FROM read_parquet('{_quoted(view)}')")
     table = connection.sql(_QUERY).to_arrow_table()
     country, countries = _countries(table.column("country"))
     day = pc.cast(table.column("event_date"), pa.int32())
@@ -121,7 +120,8 @@ def _countries(column: pa.ChunkedArray) -> tuple[np.ndarray, tuple[str, ...]]:
     coded = pc.cast(column, pa.string()).combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
-    spelled = [_SAME_COUNTRY.get(t.strip().upper(), t.strip().upper()) for t in coded.dictionary.to_pylist()]
+    short = [t.split(",")[0].split("(")[0].strip().upper() for t in coded.dictionary.to_pylist()]
+    spelled = [_SAME_COUNTRY.get(t, t) for t in short]
     names = tuple(sorted({t for t in spelled if t not in _NO_COUNTRY}))
     place = {t: i for i, t in enumerate(names)}
     table = np.array([*(place.get(t, UNKNOWN) for t in spelled), UNKNOWN], np.int32)

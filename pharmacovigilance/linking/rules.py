@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking import pair_kernels
 from cinchona.pharmacovigilance.linking.records import DAY
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def exact_pairs(records: Records, *, min_known: int) -> Pairs:
 
     In a run of more than two equal cases each is paired with the first, which links them all.
     """
-    known = (
-        (records.sex >= 0).astype(int) + (records.age >= 0) + (records.country >= 0) + (records.precision == DAY)
-    )
+    known = (records.sex >= 0).astype(int) + (records.age >= 0) + (records.country >= 0) + (records.precision == DAY)
     key = np.full(len(records), 11, np.uint64)
     parts = (records.sex, records.age, records.country, records.precision, records.day * (records.precision < 3))
     for part in (*parts, _list_hash(records.drugs), _list_hash(records.reactions)):
@@ -58,7 +56,7 @@ def _list_hash(lists: TermLists) -> np.ndarray:
     mixed ^= mixed >> np.uint64(31)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     total = np.concatenate([[np.uint64(0)], np.cumsum(mixed, dtype=np.uint64)])
-    return total[lists.offsets[1:]] - total[lists.offsets[:-1]]
+    return np.asarray(total[lists.offsets[1:]] - total[lists.offsets[:-1]])
 
 
 def _chain(key: np.ndarray) -> Pairs:
@@ -79,7 +77,7 @@ def number_pairs(records: Records, *, cap: int) -> tuple[Pairs, int]:
     """
     key = (records.number.astype(np.int64) + 1).astype(np.uint64)
     order = np.argsort(key, kind="stable").astype(np.int32)
-    left, right, skipped = kernels.pairs_of_runs(order, key[order], cap)
+    left, right, skipped = pair_kernels.pairs_of_runs(order, key[order], cap)
     pairs = Pairs(left, right)
     sexes = (records.sex[left] >= 0) & (records.sex[right] >= 0) & (records.sex[left] != records.sex[right])
     ages = (records.age[left] >= 0) & (records.age[right] >= 0)

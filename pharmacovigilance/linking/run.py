@@ -26,6 +26,7 @@ from cinchona.pharmacovigilance.runs import Run, latest_run, new_run
 from cinchona.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cinchona.pharmacovigilance.linking.weights import Weights
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KINDS: Final = ("exact", "manufacturer_number", "hit_miss")
+_PERSONAL: Final = 4
+"""The first four fields are those of the person: sex, age, country, date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,11 @@ class DedupeResult:
 
 
 def dedupe(
-    store: ReportStore, config: DedupeConfig | None = None, *, accept_share: float | None = None
+    store: ReportStore,
+    config: DedupeConfig | None = None,
+    *,
+    accept_share: float | None = None,
+    ask: Callable[[str], bool] | None = None,
 ) -> DedupeResult:
     """Link the current cases of ``store`` that describe one event.
 
@@ -73,6 +80,7 @@ def dedupe(
         store: The store; run the coding first, so that spellings of one drug compare equal.
         config: Settings.
         accept_share: Share of cases that the user accepts to leave out; default ``config.max_share``.
+        ask: Asked with a sentence when more would be left out; True goes on. None means no.
 
     Raises:
         TooManyRejectsError: if more than that share would be left out; nothing is written then.
@@ -86,8 +94,10 @@ def dedupe(
         counted = links.scored.pairs.where(links.counts)
         groups = group_cases(records, counted, max_group=config.max_group)
     left_out = int((~groups.keep).sum())
-    _ask(records, groups, left_out, limit=accept_share if accept_share is not None else config.max_share)
-    header = _header(store, config, links, groups, weights, cases=len(records), numbers_skipped=skipped)
+    _hold_back(records, groups, left_out, limit=accept_share if accept_share is not None else config.max_share, ask=ask)
+    header = _header(links, groups, weights, cases=len(records))
+    header |= {"content": store.content_id, "config": config.model_dump(mode="json")}
+    header["cases_with_filler_numbers"] = skipped
     header["coding"] = view.accounting["coding"]
     with writing(store.root), new_run(store.root, "duplicates") as (folder, written):
         _write(folder, records, links, groups)
@@ -110,7 +120,9 @@ def find_links(records: Records, config: DedupeConfig, *, bar: Any) -> tuple[Lin
         modelled,
     ]
     kind = np.repeat(np.arange(3, dtype=np.int8), [len(p.pairs) for p in parts])
-    sure = np.concatenate([np.ones(len(exact) + len(numbers), bool), modelled.posterior >= config.model.posterior])
+    bare = ~np.any(modelled.fields[:, :_PERSONAL] != 0, axis=1)
+    enough = np.where(bare, config.model.bare_posterior, config.model.posterior)
+    sure = np.concatenate([np.ones(len(exact) + len(numbers), bool), modelled.posterior >= enough])
     on = np.array([k in config.kinds for k in KINDS])
     scored = Scored(
         Pairs(np.concatenate([p.pairs.left for p in parts]), np.concatenate([p.pairs.right for p in parts])),
@@ -119,35 +131,34 @@ def find_links(records: Records, config: DedupeConfig, *, bar: Any) -> tuple[Lin
     return Links(scored, kind, sure & on[kind]), weights, skipped
 
 
-def _ask(records: Records, groups: Groups, left_out: int, *, limit: float) -> None:
+def _hold_back(
+    records: Records, groups: Groups, left_out: int, *, limit: float, ask: Callable[[str], bool] | None
+) -> None:
     share = left_out / max(1, len(records))
     if share <= limit:
         return
-    largest = int(groups.size.max(initial=0))
+    what = f"{left_out:,} of {len(records):,} cases ({share:.1%}) would be left out as duplicates"
+    largest = f"at most {limit:.1%}; the largest group has {int(groups.size.max(initial=0))} cases"
+    if ask is not None and ask(f"{what}, expected {largest}. Go on?"):
+        return
     raise TooManyRejectsError(
-        f"{left_out} of {len(records)} cases ({share:.1%}) would be left out as duplicates",
-        expected=f"at most {limit:.1%}; the largest group has {largest} cases",
+        what,
+        expected=largest,
         remedy=f"look at the links, narrow the rules, or accept it with --accept-share {np.ceil(share * 100) / 100:.2f}; "
         "nothing was changed",
     )
 
 
-def _header(
-    store: ReportStore, config: DedupeConfig, links: Links, groups: Groups, weights: Weights, *, cases: int,
-    numbers_skipped: int,
-) -> dict[str, Any]:  # fmt: skip
+def _header(links: Links, groups: Groups, weights: Weights, *, cases: int) -> dict[str, Any]:
     return {
         "kind": "duplicates",
-        "content": store.content_id,
-        "config": config.model_dump(mode="json"),
         "rates": weights.rates.as_dict(),
         "cases": cases,
         "left_out": int((~groups.keep).sum()),
-        "groups": int(len(np.unique(groups.group))),
+        "groups": len(np.unique(groups.group)),
         "groups_too_large": groups.too_large,
         "links": {name: int((links.counts & (links.kind == i)).sum()) for i, name in enumerate(KINDS)},
         "suspicions": int((~links.counts).sum()),
-        "cases_with_filler_numbers": numbers_skipped,
     }
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cinchona.pharmacovigilance.linking import kernels
+from cinchona.pharmacovigilance.linking import kernels, pair_kernels
 from cinchona.pharmacovigilance.linking.records import DAY, MONTH, NO_DATE, UNKNOWN
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _shares(codes: np.ndarray, size: int) -> np.ndarray:
 
 
 def _term_shares(lists: TermLists, n: int) -> np.ndarray:
-    return np.maximum(lists.counts, 1) / max(1, n)
+    return np.asarray(np.maximum(lists.counts, 1) / max(1, n))
 
 
 def _hit(share: np.ndarray, c: float) -> np.ndarray:
@@ -168,7 +168,7 @@ def _differ(codes: np.ndarray, left: np.ndarray, right: np.ndarray, default: flo
 
 def _lists_differ(lists: TermLists, left: np.ndarray, right: np.ndarray, default: float, pseudo: float) -> float:
     # One report alone names a term with chance 2 c beta (1 - beta), both with beta (1 - c (1 - beta)).
-    offsets, _ = kernels.shared_terms(left, right, lists.offsets, lists.values)
+    offsets, _ = pair_kernels.shared_terms(left, right, lists.offsets, lists.values)
     sizes = np.diff(lists.offsets)
     both = float(offsets[-1])
     alone = float(sizes[left].sum() + sizes[right].sum() - 2 * both)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 

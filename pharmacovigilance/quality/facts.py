@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,8 @@ from cinchona.pharmacovigilance.coding.run import UNCODED
 from cinchona.pharmacovigilance.runs import Run, latest_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cinchona.pharmacovigilance.store import ReportStore
 
 _QUARTERS: Final = """
@@ -123,27 +126,38 @@ def _uncoded(run: Run | None) -> list[dict[str, Any]]:
 
 
 _MUCH: Final = 0.05
+_ALMOST_ALL: Final = 0.99
 
 
 def _warnings(
     store: ReportStore, quarters: list[dict[str, Any]], coding: Run | None, duplicates: Run | None
 ) -> list[str]:
-    out = []
+    return [
+        *_about_runs(store, coding, duplicates),
+        *(
+            f"{file.name}: {file.set_aside:,} of {file.rows_in:,} rows were set aside ({file.table})."
+            for receipt in store.receipts
+            for file in receipt.files
+            if file.set_aside > _MUCH * max(1, file.rows_in)
+        ),
+        *_about_values(quarters),
+    ]
+
+
+def _about_runs(store: ReportStore, coding: Run | None, duplicates: Run | None) -> Iterator[str]:
     for kind, run, command in (("coding", coding, "code"), ("duplicate", duplicates, "dedupe")):
         if run is None:
-            out.append(f"There is no {kind} run yet: cinchona signals {command} STORE.")
+            yield f"There is no {kind} run yet: cinchona signals {command} STORE."
         elif run.header.get("content") != store.content_id:
-            out.append(f"The newest {kind} run is older than the newest ingest: run cinchona signals {command} again.")
-    for receipt in store.receipts:
-        for file in receipt.files:
-            if file.set_aside > _MUCH * max(1, file.rows_in):
-                out.append(f"{file.name}: {file.set_aside:,} of {file.rows_in:,} rows were set aside ({file.table}).")
-    if coding and (drugs := coding.header.get("drugs")) and drugs["mentions"]:
+            yield f"The newest {kind} run is older than the newest ingest: run cinchona signals {command} again."
+    drugs = coding.header.get("drugs") if coding else None
+    if drugs and drugs["mentions_coded"] < (1 - _MUCH) * drugs["mentions"]:
         share = 1 - drugs["mentions_coded"] / drugs["mentions"]
-        if share > _MUCH:
-            out.append(f"{share:.1%} of drug mentions match no ingredient and count under their own name.")
+        yield f"{share:.1%} of drug mentions match no ingredient and count under their own name."
+
+
+def _about_values(quarters: list[dict[str, Any]]) -> Iterator[str]:
     known = [q for q in quarters if q["versions"]]
     for field, label in (("no_age", "age"), ("no_sex", "sex"), ("no_event_date", "date of the event")):
-        if known and all(q[field] > 0.99 for q in known):  # noqa: PLR2004 - practically all
-            out.append(f"No report has a known {label}: strata and duplicates cannot use it.")
-    return out
+        if known and all(q[field] > _ALMOST_ALL for q in known):
+            yield f"No report has a known {label}: strata and duplicates cannot use it."

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 900
 _HEIGHT: Final = 170
+_WIDEST: Final = 90
 
 
 def render(facts: StoreFacts, *, title: str) -> str:
     """Return the page as HTML text; every value of the store is escaped."""
     template = resources.files(__package__).joinpath("templates/quality.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     environment.filters["share"] = lambda value: "" if value is None else f"{100 * value:.1f} %"
     environment.filters["count"] = lambda value: f"{value:,}"
     charts = {source: quarter_chart([q for q in facts.quarters if q["source"] == source])
@@ -38,7 +41,7 @@ def write_page(facts: StoreFacts, target: Path, *, title: str) -> None:
 def quarter_chart(quarters: list[dict[str, Any]]) -> dict[str, Any]:
     """Bars of reports by quarter, current ones dark, in the units of an SVG of 900 x 170."""
     most = max((q["versions"] for q in quarters), default=1) or 1
-    step = _WIDTH / max(1, len(quarters))
+    step = min(_WIDTH / max(1, len(quarters)), _WIDEST)
     bars = []
     for i, q in enumerate(quarters):
         high, dark = _HEIGHT * q["versions"] / most, _HEIGHT * q["current"] / most

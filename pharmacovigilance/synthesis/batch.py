@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -94,9 +94,9 @@ class CaseBatch:
         flat = {name: getattr(self, name)[rows] for name in FLAT}
         return CaseBatch(**flat, drugs=self.drugs.take(rows), reactions=self.reactions.take(rows))
 
-    def with_(self, **changes: np.ndarray | Ragged) -> CaseBatch:
+    def with_(self, **changes: Any) -> CaseBatch:  # noqa: ANN401 - columns by name
         """Return a copy with some columns replaced."""
-        return replace(self, **changes)  # type: ignore[arg-type] - checked by the dataclass's fields
+        return replace(self, **changes)
 
 
 FLAT: Final = ("event_no", "sex", "age", "country", "event_date", "received", "sender_no")
@@ -106,11 +106,9 @@ FLAT: Final = ("event_no", "sex", "age", "country", "event_date", "received", "s
 def concatenate(batches: Sequence[CaseBatch]) -> CaseBatch:
     """Join batches in order."""
     flat = {name: np.concatenate([getattr(b, name) for b in batches]) for name in FLAT}
-    ragged = {
-        name: Ragged.of(
-            np.concatenate([getattr(b, name).counts for b in batches]),
-            np.concatenate([getattr(b, name).values for b in batches]),
-        )
-        for name in ("drugs", "reactions")
-    }
-    return CaseBatch(**flat, **ragged)
+    drugs, reactions = (_joined([getattr(b, name) for b in batches]) for name in ("drugs", "reactions"))
+    return CaseBatch(**flat, drugs=drugs, reactions=reactions)
+
+
+def _joined(lists: Sequence[Ragged]) -> Ragged:
+    return Ragged.of(np.concatenate([part.counts for part in lists]), np.concatenate([part.values for part in lists]))

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 _ROLES: Final = ("PS", "SS", "C", "I")
 _OUTCOMES: Final = ("OT", "HO", "DE", "LT", "DS", "RI", "CA")
 _ROUTES: Final = (None, "Oral", "Subcutaneous", "Intravenous (not otherwise specified)", "Unknown", "Topical")
-_DOSES: Final = (None, "20 MG, ONCE A DAY", "40 MG, UNK", "UNK", "1 DF, DAILY", "500 MG, BID", "10 MG", "UNK UNK, UNKNOWN")
+_DOSES: Final = (
+    None,
+    "20 MG, ONCE A DAY",
+    "40 MG, UNK",
+    "UNK",
+    "1 DF, DAILY",
+    "500 MG, BID",
+    "10 MG",
+    "UNK UNK, UNKNOWN",
+)
 _FORMS: Final = (None, "TABLET", "CAPSULE", "SOLUTION FOR INJECTION", "FILM-COATED TABLET")
 _SPELLINGS: Final = ("{}", "{}.", "{} TABLETS", "{} 20 MG", "{} /00012345/", "{} HYDROCHLORIDE")
 """Ways that a drug's name is written; the first is the commonest."""
