@@ -15,6 +15,7 @@ SplitKind = Literal["scaffold", "random", "cluster", "time", "column"]
 """Ways to divide a table into training, validation and test part."""
 
 TargetKind = Literal["auto", "regression", "classification"]
+"""Kind of a target column; ``auto`` looks at its values."""
 
 
 class ReaderConfig(Config):

@@ -59,8 +59,11 @@ class BondField(IntEnum):
 
 
 AROMATIC: Final = 1
+"""Flag of an atom code: the atom is aromatic."""
 CONJUGATED: Final = 1
+"""Flag of a bond code: the bond is conjugated."""
 IN_RING: Final = 2
+"""Flag of an atom or bond code: it is in a ring."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

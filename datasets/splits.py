@@ -21,6 +21,7 @@ from cinchona.seeds import rng
 logger = logging.getLogger(__name__)
 
 PARTS: Final = ("train", "valid", "test")
+"""Names of the parts, in this order."""
 
 _WORDS: Final = {
     "train": 0, "training": 0, "tr": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2, "te": 2, "holdout": 2,

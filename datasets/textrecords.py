@@ -13,6 +13,7 @@ BLANK: Final = " "
 """Delimiter that stands for any run of blanks and tabs."""
 
 RecordReader = Callable[[bytes], Row | Unreadable]
+"""Turns the bytes of one record into a row, or says why it is unreadable."""
 
 
 def csv_reader(layout: Layout) -> RecordReader:

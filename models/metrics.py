@@ -16,6 +16,7 @@ from cinchona.errors import ConfigError, ShapeError
 from cinchona.models.ranking import bedroc, enrichment_factor, log_auc, power_metric, pr_auc, rie, roc_auc
 
 MetricFunction = Callable[[np.ndarray, np.ndarray], float]
+"""Labels and predictions, both of shape (n,), to one figure."""
 
 
 def rmse(labels: np.ndarray, predictions: np.ndarray) -> float:

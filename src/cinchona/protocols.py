@@ -18,7 +18,9 @@ import pyarrow as pa
 from cinchona.records import CompoundBatch, Endpoint, Scores
 
 Item = TypeVar("Item")
+"""What an executor hands to the work."""
 Result = TypeVar("Result")
+"""What the work gives back."""
 
 
 class Requirement(StrEnum):
