@@ -55,7 +55,7 @@ class HashScorer:
 def bare(library: Path, scratch: Path, settings: Settings) -> None:
     """Read, standardize and score, and throw the result away."""
     opened = open_library([library], staging=scratch / "staged")
-    for partition in opened.partitions(settings.screen.partition_rows):
+    for partition in opened.partitions(settings.screen.rows_of_partitions(opened.n_rows)):
         given, _ = read_partition(partition)
         standardized = standardize_batch(given, settings.standardize)
         distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))

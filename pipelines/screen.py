@@ -72,8 +72,9 @@ def screen(
     folder.require_fresh_or_ours()
     source = _source(model)
     notes = {"seed": seed, "settings": mask_secrets(chosen.model_dump(mode="json"))}
+    is_new = not folder.root.exists()
     with Lease.acquire(folder.lease, seconds=chosen.executor.lease_seconds) as lease:
-        with _library(folder, library, chosen) as opened:
+        with _nothing_half_planned(folder, is_new=is_new), _library(folder, library, chosen) as opened:
             request = ScreenRequest(
                 library=opened,
                 source=source,
@@ -110,7 +111,7 @@ def resume(
     """
     folder = RunFolder(Path(out).absolute())
     plan = load_plan(folder)
-    config = executor or ExecutorConfig.model_validate(plan.notes["settings"]["executor"])
+    config = executor or ExecutorConfig.model_validate(_settings_of(plan).get("executor", {}))
     with Lease.acquire(folder.lease, seconds=config.lease_seconds) as lease:
         source = _source(model if model is not None else _planned_model(folder, plan))
         same_world(folder, plan, source.open())
@@ -173,6 +174,20 @@ def _library(folder: RunFolder, inputs: Inputs, settings: Settings) -> Iterator[
         else:
             shutil.rmtree(folder.staged, ignore_errors=True)
         yield open_library(names, staging=staging, reader=settings.reader)
+
+
+@contextmanager
+def _nothing_half_planned(folder: RunFolder, *, is_new: bool) -> Iterator[None]:
+    """If planning fails, remove what it began, so that a mistyped name leaves no folder behind."""
+    try:
+        yield
+    except BaseException:
+        if not folder.is_planned():
+            shutil.rmtree(folder.staged, ignore_errors=True)
+            folder.partitions.unlink(missing_ok=True)
+            if is_new and {p.name for p in folder.root.iterdir()} == {folder.lease.name}:
+                shutil.rmtree(folder.root, ignore_errors=True)
+        raise
 
 
 def _source(model: str | Path | Scorer) -> ScorerSource:

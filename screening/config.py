@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from cinchona.settings import Config
 
+_PARTITIONS: Final = 32
+_FEWEST_ROWS: Final = 1_000
+_MOST_ROWS: Final = 20_000
+
 
 class ScreenConfig(Config):
     """How a library is scored. Part of the plan's fingerprint: a resumed run keeps it."""
 
-    partition_rows: int = Field(20_000, ge=1, le=1_000_000)
-    """Rows of the library in one task, one part file and one receipt; what a crash can cost at most, per worker."""
-    batch_rows: int = Field(2_048, ge=1, le=1_000_000)
+    partition_rows: int | None = Field(None, ge=1, le=1_000_000)
+    """Rows of the library in one task, one part file and one receipt; what a crash can cost at most, per worker.
+    Default: a 32nd of the library, at least 1,000 and at most 20,000."""
+    batch_rows: int = Field(4_096, ge=1, le=1_000_000)
     """Distinct compounds that the scorer gets at once. Batches never cross partitions, so they are fixed by the plan."""
     top_k: int = Field(1_000, ge=1, le=1_000_000)
     """Distinct compounds in the hit list."""
     max_reject_share: float = Field(0.5, ge=0.0, le=1.0)
     """Share of rejected rows above which a finished screen ends with an error; the results are written all the same."""
+
+    def rows_of_partitions(self, library_rows: int) -> int:
+        """Rows of a partition of a library of ``library_rows``; depends on nothing else, so neither do scores.
+
+        >>> [ScreenConfig().rows_of_partitions(n) for n in (500, 64_000, 10_000_000)]
+        [1000, 2000, 20000]
+        """
+        if self.partition_rows is not None:
+            return self.partition_rows
+        return min(max(library_rows // _PARTITIONS, _FEWEST_ROWS), _MOST_ROWS)
 
 
 class ExecutorConfig(Config):

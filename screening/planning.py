@@ -59,11 +59,13 @@ def write_plan(folder: RunFolder, request: ScreenRequest) -> Plan:
         RetryableError: if the disk is full, read-only or failing.
     """
     failpoint("plan.before_write")
-    rows, partitions = _write_partitions(folder, request.library.partitions(request.screen.partition_rows))
+    library = request.library
+    cut = library.partitions(request.screen.rows_of_partitions(library.n_rows))
+    rows, partitions = _write_partitions(folder, cut)
     if rows == 0:
         raise InputError(
             "the library has no row",
-            where=", ".join(str(f.path) for f in request.library.files),
+            where=", ".join(str(f.path) for f in library.files),
             expected="at least one compound",
         )
     failpoint("plan.between_files")

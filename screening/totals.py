@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from cinchona.datasets.partitions import Partition
-from cinchona.digests import digest_json
 from cinchona.errors import RetryableError
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
@@ -66,17 +66,17 @@ def check_complete(folder: RunFolder, plan: Plan) -> Totals:
         RetryableError: naming the first partition that is missing or wrong; a resumed run does it again.
     """
     totals = Totals(best=np.full(plan.partitions, np.nan), rejects=np.zeros(plan.partitions, np.int64))
-    contents = []
+    contents = hashlib.sha256()
     for partition, receipt in committed(folder, plan):
         if partition.first_row != totals.rows:
             raise _incomplete(folder, partition.partition_id, "the partitions of the plan do not follow each other")
         totals.add(receipt)
-        contents.append(receipt.content)
+        contents.update(bytes.fromhex(receipt.content))
         totals.best[partition.partition_id] = np.nan if receipt.best is None else receipt.best
         totals.rejects[partition.partition_id] = receipt.rejected
     if totals.rows != plan.rows:
         raise _incomplete(folder, plan.partitions, f"{totals.rows:,} rows are committed, {plan.rows:,} are planned")
-    totals.scores_digest = digest_json(contents)
+    totals.scores_digest = contents.hexdigest()
     return totals
 
 

@@ -97,7 +97,8 @@ class PartitionWork:
             rows=table.num_rows,
             scored=table.num_rows - rejected.num_rows,
             rejected=rejected.num_rows,
-            duplicates=int(np.count_nonzero(table.column("duplicate_of").to_numpy() >= 0)),
+            duplicates=pc.sum(pc.and_(pc.greater_equal(table["duplicate_of"], 0), table["score"].is_valid())).as_py()
+            or 0,
             rejects_by_stage={entry["values"]: entry["counts"] for entry in stages},
             best=float(finite.max()) if len(finite) else None,
             histogram=ScoreHistogram.of(scores),

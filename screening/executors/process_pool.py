@@ -35,6 +35,7 @@ class ProcessExecutor:
         self._workers = workers
         self._max_in_flight = max_in_flight or 2 * workers
         self._pool: ProcessPoolExecutor | None = None
+        self._left_behind = False
         self._closed = False
 
     @property
@@ -54,8 +55,11 @@ class ProcessExecutor:
         return self._map(packed(work), iter(items))
 
     def close(self) -> None:
-        """Stop the workers when their present items are done."""
+        """Stop the workers. An item that nobody waits for any more is not finished."""
         self._closed = True
+        if self._pool is not None and self._left_behind:
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - public from Python 3.14 on
+                process.kill()
         self._drop_pool()
 
     def _map(self, work: bytes, items: Iterator[Item]) -> Iterator[Done[Item, Result] | Failed[Item]]:
@@ -73,8 +77,8 @@ class ProcessExecutor:
                 for item in suspects:
                     yield self._alone(work, item)
         finally:
-            for future in pending:
-                future.cancel()
+            running = [future for future in pending if not future.cancel()]
+            self._left_behind |= bool(running)
 
     def _alone(self, work: bytes, item: Item) -> Done[Item, Result] | Failed[Item]:
         for _ in range(_TRIES_ALONE):

@@ -122,6 +122,7 @@ def test_libraries_that_cannot_be_used(tmp_path, content, kind, message):
 def test_a_missing_library(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         screen(tmp_path / "nowhere.csv", model=MODEL, out=tmp_path / "run", settings=small_settings())
+    assert not (tmp_path / "run").exists(), "a mistyped name leaves a folder behind"
 
 
 @pytest.mark.parametrize(

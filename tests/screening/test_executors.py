@@ -101,6 +101,21 @@ def test_settings_choose_the_executor():
     dask.close()
 
 
+def test_closing_does_not_wait_for_work_that_nobody_wants():
+    def slow(item):
+        time.sleep(60 * item)
+        return item
+
+    executor = ProcessExecutor(1)
+    outcomes = executor.map(slow, [0, 1, 1])
+    assert next(outcomes).result == 0
+    time.sleep(0.5)
+    begun = time.monotonic()
+    outcomes.close()
+    executor.close()
+    assert time.monotonic() - begun < 30
+
+
 def lives_here_only(item):
     return item
 
