@@ -63,7 +63,7 @@ demo: $(VENV)/.installed-all ## Train on measured data, screen a library, show t
 # ------------------------------------------------------------------------------------------------- tests
 .PHONY: test
 test: $(VENV)/.installed-dev ## Run every test, with coverage
-	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadscope --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_ARGS)
 
 # ------------------------------------------------------------------------------------------------- checks
 CHECKS := check-lint check-types check-imports check-layout check-tree check-wheel check-docs
