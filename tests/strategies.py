@@ -163,7 +163,10 @@ def messy_tables(
     """Tables with the columns id, smiles, pIC50 and a remark, in every state that spreadsheets leave them in."""
     numbers = st.one_of(st.sampled_from(NUMBER_TEXTS), st.floats(3, 11).map(lambda x: f"{x:.2f}"))
     row = st.tuples(
-        st.sampled_from(ID_TEXTS), any_smiles() if cells is None else cells, numbers, st.sampled_from(["", "ok", "a\tb", "é; ok"])
+        st.sampled_from(ID_TEXTS),
+        any_smiles() if cells is None else cells,
+        numbers,
+        st.sampled_from(["", "ok", "a\tb", "é; ok"]),
     )
     rows = draw(st.lists(row, max_size=max_rows))
     if ragged:
