@@ -29,6 +29,7 @@ from cinchona.pharmacovigilance.signals.report.profile import profile
 from cinchona.pharmacovigilance.signals.rules.rule_sets import RuleSet, load_rules, rank_signals, rule_set
 from cinchona.pharmacovigilance.signals.scoring import SignalTable
 from cinchona.pharmacovigilance.signals.view import SignalSettings, SignalView
+from cinchona.pipelines.config import TrackingConfig
 from cinchona.protocols import TrackedRun, Tracker
 from cinchona.settings import Config
 from cinchona.tracking import NullTracker
@@ -58,6 +59,8 @@ class SignalRunSettings(Config):
     """Columns of the reference set."""
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     """How the measures are judged."""
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig)
+    """Where the run is recorded, when it is started from the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ class SignalResult:
     reports: int
     """Reports of the universe."""
     signals: Mapping[str, int]
-    """Signals of each rule."""
+    """Signals of each rule that was applied."""
+    skipped: Mapping[str, str]
+    """Rules that were not applied, with the reason."""
     prior: Mapping[str, Any]
     """Summary of the prior fit; empty when no measure needed one."""
     files: tuple[Path, ...]
@@ -128,8 +133,9 @@ class _Writer:
     ) -> SignalResult:
         self._frame("signals.parquet", table.frame)
         self._frame("conventions.csv", table.conventions())
-        found = self._rank(table, rules)
-        self._report(view, settings, rules)
+        skipped = self._skipped(view, rules)
+        found = self._rank(table, [rule for rule in rules if rule.name not in skipped])
+        self._report(view, settings, [rule for rule in rules if rule.name not in skipped])
         if settings.reference is not None:
             self._judge(view, settings, seed)
         prior = table.prior.summary() if isinstance(table.prior, PriorFit) else {}
@@ -141,7 +147,20 @@ class _Writer:
             **{f"signals {k}": v for k, v in found.items()},
         }
         self._manifest(settings, table, counts, seed)
-        return SignalResult(self._folder, table.frame.height, view.counts.total, found, prior, tuple(self._files))
+        return SignalResult(
+            self._folder, table.frame.height, view.counts.total, found, skipped, prior, tuple(self._files)
+        )
+
+    def _skipped(self, view: SignalView, rules: list[RuleSet]) -> dict[str, str]:
+        """Rules that need a prior that may not be used, with the reason: no list is better than an empty one."""
+        needing = [rule.name for rule in rules if rule.needs_prior]
+        if not needing or not view.prior_is_missing:
+            return {}
+        reason = f"the prior fit is {view.prior.status.value}: {view.prior.explanation}"
+        for name in needing:
+            logger.warning("rule %s is not applied: %s", name, reason)
+        self._run.set_tags({f"rule_{name}": f"not applied, {reason}" for name in needing})
+        return dict.fromkeys(needing, reason)
 
     def _rank(self, table: SignalTable, rules: list[RuleSet]) -> dict[str, int]:
         found = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cinchona.errors import UsageError
+from cinchona.pharmacovigilance.terminal import say
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,6 +36,7 @@ Overrides = Annotated[
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Rule set that picks and ranks the signals.")]
 RuleFile = Annotated[Path | None, typer.Option("--rules", metavar="FILE", help="Rule sets of your own, YAML.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the rows as JSON lines to stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Warnings and errors only, no progress.")]
 Rows = Annotated[int, typer.Option("--rows", metavar="N", min=0, help="Rows to show when no file is written.")]
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ app = typer.Typer(
 
 
 @app.command()
-def count(
+def count(  # noqa: PLR0913 - the options of the command
     store: Store,
     *,
     drug: Drugs = None,
@@ -56,15 +57,16 @@ def count(
     out: Out = None,
     as_json: AsJson = False,
     rows: Rows = 20,
+    quiet: Quiet = False,
 ) -> None:
     """Count reports by drug and event, with margins and expected counts."""
-    view = _view(store, config, [*(overrides or ()), "measures=[rrr]"])
+    view = _view(store, config, [*(overrides or ()), "measures=[rrr]"], quiet=quiet)
     frame = view.signals(drug, event, by)
     _show(frame.drop("rrr", "sparse"), out, as_json=as_json, rows=rows)
 
 
 @app.command("score")
-def score_(
+def score_(  # noqa: PLR0913 - the options of the command
     store: Store,
     *,
     drug: Drugs = None,
@@ -75,16 +77,17 @@ def score_(
     out: Out = None,
     as_json: AsJson = False,
     rows: Rows = 20,
+    quiet: Quiet = False,
 ) -> None:
     """Score drug-event pairs by every measure of the settings."""
-    view = _view(store, config, overrides)
+    view = _view(store, config, overrides, quiet=quiet)
     _show(view.signals(drug, event, by), out, as_json=as_json, rows=rows)
     if any(name == "gps" for name in view.settings.measures):
-        _say(f"prior ({view.prior.likelihood.value}): {view.prior.status.value}, {view.prior.explanation}")
+        say(f"prior ({view.prior.likelihood.value}): {view.prior.status.value}, {view.prior.explanation}")
 
 
 @app.command()
-def rank(
+def rank(  # noqa: PLR0913 - the options of the command
     store: Store,
     *,
     rule: Rule = "ema_ror",
@@ -96,21 +99,24 @@ def rank(
     out: Out = None,
     as_json: AsJson = False,
     rows: Rows = 20,
+    quiet: Quiet = False,
 ) -> None:
     """Rank the signals by a rule set, with the reason of every line."""
     from cinchona.pharmacovigilance.signals.rules.rule_sets import rank_signals
 
     chosen = _rule(rule, rules)
-    view = _view(store, config, overrides)
+    view = _view(store, config, overrides, quiet=quiet)
     if not any(item.startswith("measures=") for item in overrides or ()) and config is None:
         view = _narrow(view, chosen)
+    if chosen.needs_prior:
+        view.require_prior()
     ranked = rank_signals(view.with_measures(chosen.measures).signals(drug, event), chosen)
-    _say(f"{ranked.height:,} signals by {chosen.title or chosen.name}: {chosen.when}")
+    say(f"{ranked.height:,} signals by {chosen.title or chosen.name}: {chosen.when}")
     _show(ranked, out, as_json=as_json, rows=rows)
 
 
 @app.command()
-def report(
+def report(  # noqa: PLR0913 - the options of the command
     store: Store,
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pages; made if missing.")],
@@ -120,6 +126,7 @@ def report(
     rules: RuleFile = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write one self-contained HTML page for each drug or event named."""
     from cinchona.pharmacovigilance.signals.report.page import write_report
@@ -127,16 +134,16 @@ def report(
 
     if not (drug or event):
         raise UsageError("no drug and no event is named", expected="--drug NAME or --event NAME, repeatable")
-    view = _view(store, config, overrides)
+    view = _view(store, config, overrides, quiet=quiet)
     chosen = _rule(rule, rules)
     for kind, name in [("drug", name) for name in drug or ()] + [("event", name) for name in event or ()]:
-        page = profile(view, **{kind: name}, rule=chosen)  # type: ignore[arg-type]
+        page = profile(view, **{kind: name}, rule=chosen)
         path = write_report(page, out / f"{kind}-{_file_name(name)}.html", source=store.name)
         typer.echo(str(path))
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the options of the command
     store: Store,
     *,
     reference: Annotated[Path, typer.Option("--reference", metavar="FILE", help="Reference set: CSV, TSV, Parquet.")],
@@ -154,6 +161,7 @@ def evaluate(
     overrides: Overrides = None,
     out: Out = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare measures and naive baselines on a reference set."""
     from cinchona.pharmacovigilance.signals.evaluation.harness import METRICS, EvaluationConfig
@@ -166,17 +174,19 @@ def evaluate(
         raise UsageError(f"--columns got {columns!r}", expected="three names: drug,event,label")
     wanted = EvaluationConfig(metrics=tuple(metric or METRICS))
     found = read_reference(reference, columns=ReferenceColumns(drug=names[0], event=names[1], label=names[2]))
-    view = _view(store, config, overrides)
+    view = _view(store, config, overrides, quiet=quiet)
     judged = judge_reference(view, found, events=read_terms(terms), config=wanted, seed=seed)
-    _say(f"{len(judged.placed.labels)} of {len(found)} pairs placed, {int(judged.placed.labels.sum())} positive")
+    say(f"{len(judged.placed.labels)} of {len(found)} pairs placed, {int(judged.placed.labels.sum())} positive")
     _show(judged.figures, out, as_json=as_json, rows=200)
 
 
-def _view(store: Path, config: Path | None, overrides: Sequence[str] | None) -> SignalView:
+def _view(store: Path, config: Path | None, overrides: Sequence[str] | None, *, quiet: bool) -> SignalView:
     import cinchona.pharmacovigilance as room
+    from cinchona.logs import configure_logging
     from cinchona.pharmacovigilance.signals.view import SignalSettings, SignalView
     from cinchona.settings import load_settings
 
+    configure_logging(quiet=quiet)
     settings = load_settings(SignalSettings, file=config, overrides=overrides or ())
     return SignalView.of_store(room.open(store), settings)
 
@@ -201,7 +211,7 @@ def _show(frame: pl.DataFrame, out: Path | None, *, as_json: bool, rows: int) ->
 
     if out is not None:
         write_frame(frame, out)
-        _say(f"{frame.height:,} rows in {out}")
+        say(f"{frame.height:,} rows in {out}")
     elif as_json:
         for row in formula_safe(frame).iter_rows(named=True):
             typer.echo(json.dumps({k: _plain(v) for k, v in row.items()}, ensure_ascii=False))
@@ -209,15 +219,11 @@ def _show(frame: pl.DataFrame, out: Path | None, *, as_json: bool, rows: int) ->
         options = {"tbl_rows": rows, "tbl_cols": 24, "fmt_str_lengths": 60, "tbl_width_chars": 200}
         with pl.Config(**options, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):  # type: ignore[arg-type]
             typer.echo(str(frame.head(rows)))
-        _say(f"{min(rows, frame.height):,} of {frame.height:,} rows; --out FILE writes all")
+        say(f"{min(rows, frame.height):,} of {frame.height:,} rows; --out FILE writes all")
 
 
 def _plain(value: object) -> object:
     return value if not isinstance(value, float) or abs(value) != float("inf") else str(value)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, file=sys.stderr)
 
 
 def _file_name(text: str) -> str:

@@ -36,7 +36,7 @@ def write_frame(frame: pl.DataFrame, path: Path) -> Path:
 
 def formula_safe(frame: pl.DataFrame) -> pl.DataFrame:
     """Put an apostrophe before texts that look like formulas, and make undefined figures missing."""
-    texts = [name for name, kind in frame.schema.items() if kind in {pl.String, pl.Categorical}]
+    texts = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Categorical)]
     floats = [name for name, kind in frame.schema.items() if kind.is_float()]
     guarded = [
         pl.when(pl.col(name).cast(pl.String).str.contains(_FORMULA))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,10 @@ from cinchona.settings import Config
 if TYPE_CHECKING:
     from cinchona.pharmacovigilance.store import ReportStore
 
+logger = logging.getLogger(__name__)
+
+KEPT_VIEWS: Final = 3
+"""Views that an opened store keeps."""
 Names = str | Sequence[str] | None
 """One name, several, or None for all."""
 
@@ -49,6 +54,9 @@ class SignalSettings(Config):
     """Likelihood that the prior of the gamma-Poisson shrinker is fitted by."""
     accept: tuple[FitStatus, ...] = ()
     """Statuses of an unusable prior fit that are used all the same."""
+    unusable_prior: Literal["blank", "raise"] = "blank"
+    """What an unusable prior fit does: ``blank`` leaves the columns that need it empty and says so, ``raise`` stops.
+    Rules that need a prior always stop."""
     min_reports: int = Field(1, ge=1)
     """Pairs with fewer reports are counted for margins and prior but not listed."""
 
@@ -64,10 +72,18 @@ class SignalView:
 
     @classmethod
     def of_store(cls, store: ReportStore, settings: SignalSettings | None = None) -> SignalView:
-        """Read the store's current distinct cases."""
+        """Read the store's current distinct cases; an opened store keeps its last views, so that asking again is quick."""
         chosen = settings or SignalSettings()
         view = store.analysis_view(duplicates=chosen.duplicates, drug=chosen.drug_names, reaction=chosen.reactions)
-        return cls(reports_of_view(view), chosen)
+        kept: dict[str, SignalView] = vars(store).setdefault("_signal_views", {})
+        key = f"{view.folder.name} {chosen.model_dump_json()}"
+        if key not in kept:
+            same = next((v for k, v in kept.items() if k.startswith(view.folder.name)), None)
+            found = cls(same.reports if same is not None else reports_of_view(view), chosen)
+            while len(kept) >= KEPT_VIEWS:
+                del kept[next(iter(kept))]
+            kept[key] = found
+        return kept[key]
 
     @cached_property
     def counts(self) -> PairCounts:
@@ -84,7 +100,9 @@ class SignalView:
         """The same view with further measures; counts and prior are kept."""
         measures = tuple(dict.fromkeys([*self.settings.measures, *names]))
         other = SignalView(self.reports, self.settings.model_copy(update={"measures": measures}))
-        other.__dict__.update({name: self.__dict__[name] for name in ("counts", "prior") if name in self.__dict__})
+        other.__dict__.update(
+            {name: self.__dict__[name] for name in ("counts", "prior", "_said") if name in self.__dict__}
+        )
         return other
 
     def signals(self, drug: Names = None, event: Names = None, by: Names = None) -> pl.DataFrame:
@@ -109,7 +127,8 @@ class SignalView:
 
         Raises:
             UnknownNameError: if a drug, event or measure does not exist; the message offers the nearest names.
-            PriorNotUsableError: if the prior fit ended on a bound or did not converge and ``accept`` does not name that.
+            PriorNotUsableError: if the prior fit ended on a bound or did not converge, ``accept`` does not name that,
+                and the settings say that this stops.
         """
         if by is None:
             return self.table(drug, event).frame
@@ -124,12 +143,41 @@ class SignalView:
         """Score drug-event pairs as :meth:`signals` does, and keep how it was done beside the frame."""
         return self._score(self.counts, drug, event)
 
+    @property
+    def prior_is_missing(self) -> bool:
+        """True when the prior fit is unusable and the settings do not accept its status."""
+        return not self.prior.usable and self.prior.status not in self.settings.accept
+
+    def require_prior(self) -> None:
+        """Stop if the prior fit may not be used.
+
+        Raises:
+            PriorNotUsableError: with the reason and what can be done.
+        """
+        self.prior.use(accept=self.settings.accept)
+
     def _score(self, counts: PairCounts, drug: Names, event: Names) -> SignalTable:
         picked = self._pick(counts, drug, event)
-        needs_prior = any(measure(name).needs_prior for name in self.settings.measures)
-        prior = self.prior if needs_prior else self.settings.prior
-        table = score(picked, self.settings.measures, prior=prior, accept=self.settings.accept)
-        return replace(table, definition=counts.definition)
+        wanted = [measure(name) for name in self.settings.measures]
+        if not any(m.needs_prior for m in wanted):
+            return replace(score(picked, self.settings.measures), definition=counts.definition)
+        if self.settings.unusable_prior == "raise" or not self.prior_is_missing:
+            table = score(picked, self.settings.measures, prior=self.prior, accept=self.settings.accept)
+            return replace(table, definition=counts.definition)
+        self._say_that_columns_are_empty()
+        table = score(picked, [m.name for m in wanted if not m.needs_prior] or ["rrr"])
+        empty = [pl.lit(None, pl.Float64).alias(c) for m in wanted if m.needs_prior for c in m.columns]
+        return replace(table, frame=table.frame.with_columns(empty), definition=counts.definition, prior=self.prior)
+
+    def _say_that_columns_are_empty(self) -> None:
+        if self.__dict__.setdefault("_said", False):
+            return
+        self.__dict__["_said"] = True
+        columns = [c for name in self.settings.measures for c in measure(name).columns if measure(name).needs_prior]
+        logger.warning(
+            "%s are left empty, since the prior fit is %s: %s", ", ".join(columns), self.prior.status.value,
+            self.prior.explanation,
+        )  # fmt: skip
 
     def _pick(self, counts: PairCounts, drug: Names, event: Names) -> PairCounts:
         drugs = None if drug is None else [self.reports.drug_code(name) for name in _listed(drug)]

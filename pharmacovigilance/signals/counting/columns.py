@@ -129,7 +129,7 @@ def encode_labels(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     if len(chunk) == 0:
         return np.zeros(0, np.int32), pa.array([], pa.string())
     labels = chunk.dictionary.cast(pa.string())
-    codes = np.asarray(pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False), np.int64)
+    codes = pc.fill_null(chunk.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
     return _canonical(codes, labels)
 
 

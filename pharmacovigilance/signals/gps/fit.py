@@ -95,7 +95,8 @@ class PriorFit:
     grouping: str
     """``exact``, or the width of the bins of log E."""
     grouping_error: float
-    """Newton step, in standard errors, that half the bin width would add; 0 for an exact grouping."""
+    """Newton step, in standard errors, that half the bin width would add; 0 for an exact grouping, NaN for a fit that
+    is not usable."""
     starts: tuple[Start, ...]
     """All starts, the best first."""
 
@@ -123,7 +124,7 @@ class PriorFit:
             where=f"likelihood {self.likelihood.value}, {self.n_cells:.0f} cells",
             expected="an interior maximum",
             remedy=f"{self._other}take a prior fitted elsewhere, or accept it in so many words: "
-            f"accept=({self.status.value!r},)",
+            f"accept=({self.status.value!r},), on the command line --set accept=[{self.status.value}]",
         )
 
     @property
@@ -149,7 +150,7 @@ class PriorFit:
             **names, **errors, "status": self.status.value, "likelihood": self.likelihood.value,
             "negative_log_likelihood": self.negative_log_likelihood, "explanation": self.explanation,
             "n_cells": self.n_cells, "n_points": self.n_points, "grouping": self.grouping,
-            "grouping_error": self.grouping_error, "agreeing_starts": self.agreeing_starts,
+            "grouping_error": self.grouping_error if math.isfinite(self.grouping_error) else None, "agreeing_starts": self.agreeing_starts,
         }  # fmt: skip
 
 
@@ -184,10 +185,11 @@ def fit_prior(
 
     groups = group(BIN_WIDTH)
     fit = fit_groups(groups, kind, starts=starts)
-    if groups.exact or not fit.usable:
+    if groups.exact:
         return fit
     finer = objective(group(BIN_WIDTH / 2.0), kind)
-    return replace(fit, grouping=f"bins of {BIN_WIDTH:g} in log E", grouping_error=_decrement(finer, fit.prior))
+    error = _decrement(finer, fit.prior) if fit.usable else math.nan
+    return replace(fit, grouping=f"bins of {BIN_WIDTH:g} in log E", grouping_error=error)
 
 
 def fit_groups(
@@ -209,7 +211,7 @@ def fit_groups(
         "exact" if groups.exact else "grouped by the caller", 0.0, tuple(ended),
     )  # fmt: skip
     if not fit.usable:
-        logger.warning("prior fit (%s) is not usable: %s", kind.value, fit.explanation)
+        logger.warning("the prior fit (%s) is %s: %s", kind.value, status.value, fit.explanation)
     return fit
 
 

@@ -32,6 +32,10 @@ def _bounds(interval: Interval) -> tuple[np.ndarray, ...]:
     return interval.value, interval.lower, interval.upper
 
 
+def _rrr(s: Scored) -> np.ndarray:
+    return np.asarray(np.divide(s.n, s.expected, out=np.full(len(s.expected), np.nan), where=s.expected > 0))
+
+
 def _fisher(s: Scored) -> tuple[np.ndarray, ...]:
     c = s.cells
     log10_p, mid, _ = hypergeometric.fisher_tails(c.a, c.b, c.c, c.d)
@@ -64,7 +68,7 @@ CATALOGUE: Final = (
     Measure(
         "rrr", "Relative reporting ratio", ("rrr",), "a / E", "[0, inf)", 1.0,
         "Observed over expected; with stratified counts E is summed over strata (Mantel-Haenszel style). No interval.",
-        *_DUMOUCHEL, _one(lambda s: s.n / s.expected),
+        *_DUMOUCHEL, _one(_rrr),
     ),
     Measure(
         "prr", "Proportional reporting ratio", ("prr", "prr025", "prr975"), "(a / (a + b)) / (c / (c + d))",

@@ -60,11 +60,14 @@ def profile(
     Raises:
         UsageError: if not exactly one of drug and event is given.
         UnknownNameError: if the name does not occur.
+        PriorNotUsableError: if the rule needs a prior and the fit is not usable.
     """
     if (drug is None) == (event is None):
         raise UsageError("a report is on one drug or on one event", expected="exactly one of drug and event")
     chosen = rule or rule_set("ror025")
     wide = view.with_measures([*REPORT_MEASURES, *chosen.measures])
+    if chosen.needs_prior:
+        wide.require_prior()
     table = wide.table(drug, event)
     signals = rank_signals(table.frame, chosen)
     kind, other, name = ("drug", "event", drug) if drug is not None else ("event", "drug", event)

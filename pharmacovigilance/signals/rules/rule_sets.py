@@ -27,7 +27,10 @@ COUNT_COLUMNS: Final = frozenset({"n", "n_drug", "n_event", "n_total", "expected
 
 
 def _checked(text: str) -> str:
-    check_names(parse_condition(text), COUNT_COLUMNS | COLUMNS.keys())
+    condition = parse_condition(text)
+    check_names(condition, COUNT_COLUMNS | COLUMNS.keys())
+    if not condition.names():
+        raise ConfigError(f"the condition {text!r} reads no column", expected="for example n >= 3")
     return text
 
 
@@ -57,6 +60,11 @@ class RuleSet(Config):
         """Measures that must be computed for the rule."""
         return tuple(sorted({COLUMNS[c].name for c in self.columns if c in COLUMNS}))
 
+    @property
+    def needs_prior(self) -> bool:
+        """True when the rule reads figures of the gamma-Poisson shrinker."""
+        return any(COLUMNS[c].needs_prior for c in self.columns if c in COLUMNS)
+
     def mask(self, frame: pl.DataFrame) -> np.ndarray:
         """Mask of the rows that are signals, bool, shape (n,); a missing figure never makes a signal.
 
@@ -66,7 +74,7 @@ class RuleSet(Config):
         condition = parse_condition(self.when)
         _need(frame, self.columns, self.name)
         found = condition.holds({name: frame[name].to_numpy() for name in condition.names()})
-        return np.broadcast_to(found, (frame.height,)).copy()
+        return np.asarray(found)
 
 
 def rank_signals(frame: pl.DataFrame, rule: RuleSet) -> pl.DataFrame:

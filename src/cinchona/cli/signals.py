@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cinchona.cli.common import new_app
+from cinchona.cli.signal_runs import add_run
 from cinchona.errors import NotBuiltError
 
 ROOM: Final = "cinchona.pharmacovigilance.cli"
@@ -64,7 +65,7 @@ def _complete(app: typer.Typer) -> typer.Typer:
 
 
 def _app() -> Any:  # noqa: ANN401 - whatever the room offers
-    return _complete(importlib.import_module(ROOM).app) if _is_built() else _planned_app()
+    return add_run(_complete(importlib.import_module(ROOM).app)) if _is_built() else _planned_app()
 
 
 app = _app()

@@ -228,6 +228,10 @@ class TestInputs:
         assert count_pairs(other).frame().equals(count_pairs(reports).frame())
         assert set(other.facts) == {"sex", "age_years", "date"}
 
+    def test_categories_with_unsigned_codes(self, reports):
+        drugs = DRUGS.with_columns(pl.col("drug", "role").cast(pl.Categorical))
+        assert count_pairs(read_reports(drugs, REACTIONS)).frame().equals(count_pairs(reports).frame())
+
     def test_record_batch_readers(self):
         reader = REACTIONS.to_arrow().to_reader()
         assert count_pairs(read_reports(DRUGS, reader)).total == 5

@@ -79,7 +79,9 @@ class TestGps:
         n, expected = table["count"].to_numpy(), table["expected count"].to_numpy()
         its = table["Q_0.05(lambda)"].to_numpy()
         fast = quantile(prior, n, expected, 0.05)
-        np.testing.assert_allclose(quantile_exact(prior, n, expected, 0.05), its, rtol=0, atol=2e-6)  # its own tolerance
+        np.testing.assert_allclose(
+            quantile_exact(prior, n, expected, 0.05), its, rtol=0, atol=2e-6
+        )  # its own tolerance
         assert int((fast > 2).sum()) == signals
         null = probability_below(prior, n, expected)
         np.testing.assert_allclose(null, table["postH0"], atol=1e-9)
