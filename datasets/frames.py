@@ -150,7 +150,12 @@ def _from_pandas(frame: Any) -> pa.Table:  # noqa: ANN401 - pandas is not import
             f"a table of type {type(frame).__name__} cannot be read",
             expected="a path, a pyarrow Table or a pandas DataFrame",
         )
-    return pa.Table.from_pandas(frame.rename(columns=str), preserve_index=False)
+    named = frame.rename(columns=str)
+    try:
+        return pa.Table.from_pandas(named, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # cells of several types in one column, such as 12 and ">12"
+        texts = {name: cells.map(str, na_action="ignore") for name, cells in named.select_dtypes(object).items()}
+        return pa.Table.from_pandas(named.assign(**texts), preserve_index=False)
 
 
 def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str], *, where: str) -> Frame:

@@ -15,7 +15,7 @@ from cinchona.errors import CinchonaError, ModelFileError, UnsafeFileError
 DIGESTED: Final = ("golden.json", "trust.json", "weights.safetensors")
 """Files whose digests stand in ``config.json``."""
 
-COMPANIONS: Final = ("README.md", "manifest.json", "rejects.parquet", "report.html", "report", "baselines")
+COMPANIONS: Final = ("README.md", "manifest.json", "rejects.parquet", "report", "baselines")
 """Files and folders that training leaves beside the model; they are never read on loading."""
 
 _REPORT_TYPES: Final = frozenset({".csv", ".html", ".json", ".md", ".parquet", ".png", ".safetensors", ".svg"})

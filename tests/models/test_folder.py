@@ -160,7 +160,6 @@ def test_what_training_leaves_beside_the_model_is_allowed(folder):
     (folder / "report" / "metrics.parquet").write_bytes(b"PAR1")
     (folder / "README.md").write_text("# No model is better than its data.")
     (folder / "manifest.json").write_text("{}")
-    (folder / "report.html").write_text("<!doctype html>")
     open_scorer(folder)
     (folder / "report" / "run.sh").write_text("#!/bin/sh")
     with pytest.raises(ModelFileError, match=r"run\.sh"):
