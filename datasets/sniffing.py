@@ -17,6 +17,7 @@ from cinchona.datasets.columns import (
     plain,
 )
 from cinchona.datasets.config import FileFormat, ReaderConfig
+from cinchona.datasets.parsing import parses
 from cinchona.datasets.partitions import Layout
 from cinchona.datasets.recordsplit import Lines, QuotedLines, SdfRecords, Splitter
 from cinchona.datasets.rowbuilder import Unreadable
@@ -105,7 +106,9 @@ def _table(data: bytes, name: str, kind: FileFormat, reader: ReaderConfig) -> _T
     header = reader.header
     if header is None:
         header = any(is_known_name(cell) for cell in rows[0]) if rows else False
-        if not header and kind == "smiles" and reader.delimiter is None:
+        words = first.split()
+        is_line = kind == "smiles" or (len(words) > 1 and len(rows[0]) == 1 and parses(words[0]))
+        if not header and is_line and reader.delimiter is None:
             return _untitled(data, delimiter, rows, reader.sample_rows)
         header = header or (kind == "csv" and not _is_data(rows))
     elif not header and kind == "smiles" and reader.delimiter is None:
@@ -223,17 +226,14 @@ def _is_wordy(cells: Sequence[str]) -> bool:
 
 
 def _after_comments(head: bytes, start: int) -> int:
-    """Skip leading lines that begin with ``#``, unless they name columns, and Excel's line ``sep=;``."""
-    if separator := re.match(rb'"?sep=.?"?\r?\n', head[start : start + 16]):
-        start += separator.end()
-    while head.startswith(b"#", start):
-        end = head.find(b"\n", start)
-        line = _text(head[start : end if end >= 0 else None])
-        if any(is_known_name(cell) for cell in re.split(r"[\t,;|\s]", line)):
+    """Skip blank lines at the beginning, lines that begin with ``#`` and name no column, and Excel's ``sep=;``."""
+    while start < len(head):
+        end = head.find(b"\n", start) + 1 or len(head)
+        line = _text(head[start:end]).strip()
+        is_comment = line.startswith("#") and not any(is_known_name(cell) for cell in re.split(r"[\t,;|\s]", line))
+        if line and not is_comment and not re.fullmatch(r'"?sep=.?"?', line):
             break
-        if end < 0:
-            return len(head)
-        start = end + 1
+        start = end
     return start
 
 
