@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,7 @@ class Outbox:
 
     The first failure warns once and starts a pause, in which calls are only kept. A call that the store itself
     refuses (a name that is too long, a run that was deleted) is dropped with a warning, since repeating cannot help.
+    Threads may share one; their calls take turns.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Outbox:
         self._capacity = capacity
         self._clock = clock
         self._next_try = 0.0
+        self._turn = threading.RLock()
         self.lost = 0
         """Calls that were refused or found no room."""
 
@@ -47,25 +50,33 @@ class Outbox:
 
     def send(self, what: str, call: Call) -> bool:
         """Make ``call`` now, or keep it while the store is away; tell whether nothing is left waiting."""
-        if len(self._pending) >= self._capacity:
-            self.lost += 1
-            return False
-        self._pending.append((what, call))
-        return self._clock() >= self._next_try and self.flush()
+        with self._turn:
+            if len(self._pending) >= self._capacity:
+                self.lost += 1
+                return False
+            self._pending.append((what, call))
+            return self._clock() >= self._next_try and self.flush()
 
     def flush(self) -> bool:
         """Try to send what is kept; tell whether nothing is left."""
-        while self._pending:
-            what, call = self._pending[0]
-            try:
-                call()
-            except Exception as error:  # noqa: BLE001 - a store may raise anything; the work must not notice
-                if not is_refusal(error):
-                    self._go_away(what, error)
+        with self._turn:
+            while self._pending:
+                what, call = self._pending[0]
+                if not self._try(what, call):
                     return False
-                self.lost += 1
-                logger.warning("the tracking store refused %s: %s", what, brief(error))
-            self._pending.popleft()
+                self._pending.popleft()
+            return True
+
+    def _try(self, what: str, call: Call) -> bool:
+        """Make one call; tell whether it is done with, well or refused."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - a store may raise anything; the work must not notice
+            if not is_refusal(error):
+                self._go_away(what, error)
+                return False
+            self.lost += 1
+            logger.warning("the tracking store refused %s: %s", what, brief(error))
         return True
 
     def _go_away(self, what: str, error: Exception) -> None:

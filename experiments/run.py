@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,7 +17,7 @@ import pyarrow as pa
 
 from cinchona.experiments.client import load_mlflow
 from cinchona.experiments.note import Note
-from cinchona.experiments.outbox import Outbox
+from cinchona.experiments.outbox import Call, Outbox
 from cinchona.experiments.store import Store
 from cinchona.experiments.tables import write_table
 from cinchona.masking import mask_secrets
@@ -32,6 +34,8 @@ FLUSH_SECONDS: Final = 2.0
 """Metrics wait at most this long, so that a progress view is live and a call is not paid for each figure."""
 METRICS_A_CALL: Final = 1_000
 ENTRIES_A_CALL: Final = 100
+MAX_COPY: Final = 20 * 2**20
+"""Bytes of a file that is copied while the store is away."""
 DIGEST_SHOWN: Final = 16
 """Hex digits of a digest that lists show (MLflow keeps 36 at most); the whole digest is in the profile."""
 LOOK_AT: Final = (".html", ".svg", ".png")
@@ -56,6 +60,7 @@ class MlflowRun:
         self._metrics: list[tuple[str, float, int, int]] = []
         self._flushed = time.monotonic()
         self._started = _now()
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def run_id(self) -> str:
@@ -79,9 +84,14 @@ class MlflowRun:
         self.set_tags({"mlflow.note.content": self._note.markdown(self._tags)})
         self.send("the end of a run", lambda: self.client.set_terminated(self._run_id, status, end_time=ended))
 
-    def send(self, what: str, call: Any) -> None:  # noqa: ANN401 - a function without arguments
-        """Put ``call`` into the outbox."""
-        self._outbox.send(what, call)
+    def discard(self) -> None:
+        """Remove copies of files that wait for the store."""
+        if self._copies is not None:
+            self._copies.cleanup()
+
+    def send(self, what: str, call: Call) -> bool:
+        """Put ``call`` into the outbox; tell whether nothing waits."""
+        return self._outbox.send(what, call)
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record the configuration, flat names to values; long values become files under ``params/``."""
@@ -89,11 +99,11 @@ class MlflowRun:
         for name, text in texts.items():
             if len(text) > LONG_VALUE:
                 path = f"params/{name.replace('/', '-').replace(':', '-')}.txt"
-                self.send(f"parameter {name}", lambda t=text, p=path: self.client.log_text(self._run_id, t, p))
+                self.send(f"parameter {name}", partial(self._send_text, text, path))
                 texts[name] = f"{text[:100]}… ({len(text):,} characters: {path})"
         entities = load_mlflow("mlflow.entities")
         for chunk in _chunks([entities.Param(k, v) for k, v in texts.items()], ENTRIES_A_CALL):
-            self.send("parameters", lambda c=chunk: self.client.log_batch(self._run_id, params=c))
+            self.send("parameters", partial(self._send_batch, params=chunk))
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
         """Record figures, at ``step`` for curves; they are sent together every two seconds."""
@@ -129,14 +139,16 @@ class MlflowRun:
         self.send(f"dataset {name}", lambda: self.client.log_inputs(self._run_id, datasets=[used]))
 
     def log_artifact(self, path: Path, *, folder: str = "") -> None:
-        """Store a file, or a folder with all its files, under ``folder``."""
-        where = folder or None
-        if path.is_dir():
-            self.send(f"folder {path.name}", lambda: self.client.log_artifacts(self._run_id, str(path), where))
-        else:
-            if path.suffix in LOOK_AT:
-                self._note.files.append(f"{folder}/{path.name}" if folder else path.name)
-            self.send(f"file {path.name}", lambda: self.client.log_artifact(self._run_id, str(path), where))
+        """Store a file, or a folder with all its files, under ``folder``.
+
+        While the store is away a small file is copied, since the caller may remove it.
+        """
+        if path.suffix in LOOK_AT and path.is_file():
+            self._note.files.append(f"{folder}/{path.name}" if folder else path.name)
+        place = [path]
+        sent = self.send(f"file {path.name}", lambda: self._send_file(place[0], folder or None))
+        if not sent and path.is_file() and path.stat().st_size <= MAX_COPY:
+            place[0] = self._copy(path)
 
     def log_table(self, name: str, table: pa.Table) -> None:
         """Store the first 200 rows as a table for the browser; a column ``structure`` may hold SVG or PNG."""
@@ -159,7 +171,7 @@ class MlflowRun:
         self._tags.update(texts)
         entities = load_mlflow("mlflow.entities")
         for chunk in _chunks([entities.RunTag(k, v) for k, v in texts.items()], ENTRIES_A_CALL):
-            self.send("tags", lambda c=chunk: self.client.log_batch(self._run_id, tags=c))
+            self.send("tags", partial(self._send_batch, tags=chunk))
         used = texts.get("model_fingerprint")
         if used and self._tags.get("kind") != "train":
             self.send("the link to the model", lambda: self._link(used))
@@ -175,6 +187,22 @@ class MlflowRun:
 
         link_model(self.client, self._run_id, fingerprint)
 
+    def _copy(self, path: Path) -> Path:
+        if self._copies is None:
+            self._copies = tempfile.TemporaryDirectory(prefix="cinchona-outbox-")
+        folder = Path(tempfile.mkdtemp(dir=self._copies.name))
+        return Path(shutil.copy2(path, folder / path.name))
+
+    def _send_batch(self, **entries: Any) -> None:  # noqa: ANN401 - MLflow's entities
+        self.client.log_batch(self._run_id, **entries)
+
+    def _send_text(self, text: str, path: str) -> None:
+        self.client.log_text(self._run_id, text, path)
+
+    def _send_file(self, path: Path, where: str | None) -> None:
+        send = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
+        send(self._run_id, str(path), where)
+
     def _flush_metrics(self) -> None:
         self._flushed = time.monotonic()
         if not self._metrics:
@@ -182,7 +210,7 @@ class MlflowRun:
         entities = load_mlflow("mlflow.entities")
         waiting, self._metrics = self._metrics, []
         for chunk in _chunks([entities.Metric(*entry) for entry in waiting], METRICS_A_CALL):
-            self.send("metrics", lambda c=chunk: self.client.log_batch(self._run_id, metrics=c))
+            self.send("metrics", partial(self._send_batch, metrics=chunk))
 
     def _note_metric(self, name: str, value: float, step: int | None) -> None:
         if step is None:

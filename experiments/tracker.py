@@ -85,6 +85,7 @@ class MlflowTracker:
         finally:
             run.close(status)
             _report_loss(outbox, self.store)
+            run.discard()
 
     def describe(self) -> str:
         """One line for people: where the runs are and how to look at them."""

@@ -140,8 +140,13 @@ def test_a_store_that_comes_back_gets_the_whole_run(tmp_path):
     with tracker.run("patient", kind="train") as run:
         run.log_params({"x": 1})
         run.log_metrics({"rmse": 0.5}, step=3)
+        (tmp_path / "short-lived.svg").write_text("<svg/>")
+        run.log_artifact(tmp_path / "short-lived.svg", folder="pictures")
+        (tmp_path / "short-lived.svg").unlink()
         assert run.run_id == ""
         blocked.unlink()
         copy_empty_database(blocked)
-    stored = tracker.store.connect().get_run(run.run_id)
+    client = tracker.store.connect()
+    assert [f.path for f in client.list_artifacts(run.run_id, "pictures")] == ["pictures/short-lived.svg"]
+    stored = client.get_run(run.run_id)
     assert (stored.data.params, stored.data.metrics, stored.info.status) == ({"x": "1"}, {"rmse": 0.5}, "FINISHED")
