@@ -55,7 +55,7 @@ def property_names(record: bytes) -> list[str]:
 
 def block_smiles(block: str) -> str | Unreadable:
     """Canonical isomeric SMILES of a molecule block, hydrogens implicit; or RDKit's reason."""
-    if block.count("\n") < _HEADER_LINES:
+    if len(block.splitlines()) <= _HEADER_LINES:
         return Unreadable("no molecule block")
     with rdBase.BlockLogs():
         mol = _read(block)
@@ -75,9 +75,10 @@ def _damage(block: str) -> str:
     counts = lines[_HEADER_LINES]
     if "V3000" in counts:
         return "V3000 molecule block not readable"
-    if not re.match(r"[ \d]{6}", counts):
+    numbers = (counts[:3].strip(), counts[3:6].strip())
+    if not all(re.fullmatch(r"[0-9]+", text) for text in numbers):
         return f"counts line not readable: {counts[:20]!r}"
-    wanted = sum(int(text.strip() or 0) for text in (counts[:3], counts[3:6]))
+    wanted = sum(map(int, numbers))
     found = next((k for k, line in enumerate(lines) if line.startswith("M  ")), len(lines)) - _HEADER_LINES - 1
     if found < wanted:
         return f"{found} atom and bond lines, {wanted} counted"

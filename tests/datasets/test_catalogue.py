@@ -10,7 +10,7 @@ from cinchona.datasets.assay import read_assay_table
 from cinchona.datasets.catalogue import CATALOGUE, entry_of, resolve
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.sources import open_library
-from cinchona.errors import ConfigError, MissingDependencyError
+from cinchona.errors import ConfigError, InputError, MissingDependencyError
 
 PLAIN = StandardizeConfig(method="none")
 
@@ -69,6 +69,15 @@ def test_missing_packages_say_what_to_run(monkeypatch):
     monkeypatch.setattr("cinchona.datasets.catalogue.find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match="--no-deps molsets"):
         resolve("moses")
+
+
+def test_activities_without_a_structure(monkeypatch, tmp_path):
+    for name in ("CHEMBL2321810.smi", "CHEMBL2321810_act.csv"):
+        (tmp_path / "FreeWilson" / "data").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "FreeWilson" / "data" / name).write_text("Name,Act\n1,5.5\n" if "act" in name else "CCO 2\n")
+    monkeypatch.setattr("cinchona.datasets.catalogue.RDConfig.RDContribDir", str(tmp_path))
+    with pytest.raises(InputError, match="1 compounds have no structure"):
+        resolve("nav17")
 
 
 def test_packages_without_the_file(monkeypatch, tmp_path):

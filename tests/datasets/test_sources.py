@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from sdf_text import sdf
 
 from cinchona.datasets.config import ReaderConfig
+from cinchona.datasets.sdfrecords import block_smiles
 from cinchona.datasets.sources import Partition, open_library, read_partition
 from cinchona.errors import (
     ColumnError,
@@ -164,6 +167,29 @@ def test_sdf_with_damage_goes_on(tmp_path):
     assert "2 atom and bond lines, 3 counted" in rejects[1].reason
 
 
+@settings(max_examples=150)
+@given(st.data())
+def test_spoiled_sdf_never_stops_the_reader(tmp_path_factory, data):
+    text = bytearray((sdf("one", ID="x1") + sdf("two", "N", note="a\nb") + sdf("three", "S")).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        piece = data.draw(st.sampled_from([b"", b"\n", b"$$$$\n", b"9", b" ", b"\xff", b"M  END\n", b"> <", b"V3000"]))
+        text[at : at + data.draw(st.integers(0, 30))] = piece
+    folder = tmp_path_factory.mktemp("spoiled")
+    with contextlib.suppress(NoUsableRowsError):
+        read(file_of(folder, bytes(text), "x.sdf"), folder, extra=None)
+
+
+def test_blocks_that_rdkit_refuses_without_a_reason():
+    good = sdf("x").replace("$$$$\n", "")
+    assert block_smiles(good) == "CO"
+    assert block_smiles("a\nb\nc").reason == "no molecule block"
+    assert block_smiles(good.replace("  2  1  0", "1 2  1  0")).reason.startswith("counts line not readable: '1 2")
+    assert block_smiles("\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  END\n").reason
+    assert block_smiles("\n\n\n  0  0  0  0  0  0            999 V2000\nM  END\n").reason == "no atoms"
+    assert block_smiles(good.replace(" C   0  0", " Qq  x  y")).reason
+
+
 def test_sdf_identifier_from_a_property(tmp_path):
     path = file_of(tmp_path, sdf("t1", code="A-1") + sdf("t2"), "x.sdf")
     _, rows, _ = read(path, tmp_path, id_column="code")
@@ -250,9 +276,10 @@ def test_duplicate_identifiers_are_kept(tmp_path):
 @pytest.mark.parametrize("rows", [1, 3, 999, 1000, 1001, 2500, 10_000])
 def test_partitions_of_any_size_cover_the_same_rows(tmp_path, rows):
     lines = [f"{'C' * (k % 9 + 1)}O,{k}" if k % 11 else "" for k in range(3_210)]
+    some = 40 if rows < 10 else None
     path = file_of(tmp_path, "smiles,id\n" + "\n".join(lines) + "\n\n\n")
     library = open_library([path], staging=tmp_path)
-    parts = list(library.partitions(rows)) if rows > 1 else list(library.partitions(rows))[:40]
+    parts = list(itertools.islice(library.partitions(rows), some))
     assert [part.partition_id for part in parts] == list(range(len(parts)))
     for part in parts:
         batch, rejects = read_partition(part)
@@ -322,6 +349,25 @@ def test_messy_tables_account_for_every_row(tmp_path_factory, table, size):
         assert row["pIC50"] == wanted[2].strip()
     _, again, _ = read(path, folder, rows=100, extra=None, **reader)
     assert again == rows
+
+
+PIECES = [
+    b"smiles", b"id", b",", b";", b"\t", b" ", b"\n", b"\r\n", b"\r", b'"', b"CCO", b"c1ccccc1", b"C(", b"x1", b"\0", b"\xff",
+    b"\xc3\xa9", b"#", b"|", b"$$$$\n", b"M  END", b"\xef\xbb\xbf", b"=1", b"'", b">  <A>", b"sep=;\n",
+]  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), st.sampled_from(["x.csv", "x.smi", "x.sdf", "x"]))
+def test_any_bytes_are_rows_or_a_clear_error(tmp_path_factory, data, name):
+    folder = tmp_path_factory.mktemp("any")
+    try:
+        library, rows, rejects = read(file_of(folder, data, name), folder, extra=None, rows=2)
+    except InputError:
+        return
+    assert len(rows) + len(rejects) == library.n_rows > 0
+    _, twin, twin_rejects = read(file_of(folder, gzip.compress(data), f"{name}.gz"), folder, extra=None, rows=3)
+    assert (twin, twin_rejects) == (rows, rejects)
 
 
 # ---------------------------------------------------------------------------------------------- unseekable inputs
@@ -479,13 +525,36 @@ def test_column_errors_name_the_candidates(tmp_path, text, reader, match):
         read(file_of(tmp_path, text), tmp_path, **reader)
 
 
-def test_unreadable_files(tmp_path):
+def test_unreadable_files(tmp_path, monkeypatch):
     path = file_of(tmp_path, TWO)
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("permissions do not bind this user")
+
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("cinchona.datasets.opening._from_file", refuse)
     with pytest.raises(InputError, match="may not be read"):
         read(path, tmp_path)
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_library([str(path / "inside")], staging=tmp_path)
+
+
+def test_a_lone_carriage_return_in_a_quoted_row(tmp_path):
+    _, rows, rejects = read(file_of(tmp_path, b'smiles,id\n"CCO",a\rb\nCCN,c\n'), tmp_path)
+    assert [row["compound_id"] for row in rows] == ["c"]
+    assert rejects[0].reason.startswith("damaged row")
+
+
+def test_nothing_on_standard_input(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with pytest.raises(NoUsableRowsError, match="the input is empty"):
+        read("-", tmp_path)
+
+
+def test_staged_row_groups_are_bounded_by_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("cinchona.datasets.staging._GROUP_BYTES", 50)
+    packed = file_of(tmp_path, gzip.compress(("smiles\n" + "CCCCCCCCO\n" * 20).encode()), "x.csv.gz")
+    library, rows, _ = read(packed, tmp_path)
+    assert (len(rows), pq.ParquetFile(library.files[0].path).metadata.num_row_groups) == (20, 4)
 
 
 def test_vague_names_are_taken_only_if_they_parse(tmp_path):
