@@ -58,7 +58,8 @@ def _home(module: ModuleType, name: str) -> str:
         return value.__name__
     if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith(PACKAGE):
         return f"{value.__module__}.{value.__qualname__}"
-    return f"{getattr(module, '_LAZY', {}).get(name, module.__name__)}.{name}"
+    home = getattr(module, "_LAZY", {}).get(name, module.__name__)
+    return f"{home if home.startswith(PACKAGE) else f'{module.__name__}.{home}'}.{name}"
 
 
 def name_problems(names: set[str], documented: set[str]) -> list[str]:

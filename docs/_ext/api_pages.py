@@ -121,7 +121,8 @@ def canonical(room: str, name: str) -> str:
         return value.__name__
     if (inspect.isclass(value) or inspect.isroutine(value)) and str(value.__module__).startswith(GROUND):
         return f"{value.__module__}.{value.__qualname__}"
-    return f"{getattr(importlib.import_module(room), '_LAZY', {}).get(name, room)}.{name}"
+    home = getattr(importlib.import_module(room), "_LAZY", {}).get(name, room)
+    return f"{home if home.startswith(GROUND) else f'{room}.{home}'}.{name}"
 
 
 def own_names(room: str) -> list[str]:
