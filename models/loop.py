@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +82,7 @@ class TrainingLoop:
         member: int = 0,
     ) -> None:
         self._data, self._config, self._loss, self._member = data, training, loss, member
+        self._stop = threading.Event()
         self._schedule = Schedule.of(training, len(data.train))
         self._network = _first_network(data, network, seed=derive(seed, "weights", member))
         noise = torch.Generator().manual_seed(derive(seed, "dropout", member))
@@ -89,14 +92,26 @@ class TrainingLoop:
         )
         self._state = TrainingState(self._network, optimizer, rng(seed, "order", member), noise)
 
-    def run(self, *, checkpoint: Checkpoint | None = None, on_epoch: OnEpoch | None = None) -> GraphNet:
+    def run(
+        self,
+        *,
+        checkpoint: Checkpoint | None = None,
+        on_epoch: OnEpoch | None = None,
+        stop: threading.Event | None = None,
+    ) -> GraphNet:
         """Train to the end and return the network with its best weights, in evaluation mode.
 
         Args:
             checkpoint: Resume from this file if it fits, and write it after each epoch.
             on_epoch: Told of every epoch, also of those that a resumed training had finished before.
+            stop: When set, training ends before its next step.
+
+        Raises:
+            CancelledError: if ``stop`` was set.
+            ConfigError: if the training diverges.
         """
         state = self._state
+        self._stop = stop or self._stop
         resumed = checkpoint is not None and state.restore(checkpoint.path, key=checkpoint.key)
         for record in state.history if resumed and on_epoch else ():
             on_epoch(record)  # type: ignore[misc] # checked in the line above
@@ -140,6 +155,8 @@ class TrainingLoop:
         total, rate = 0.0, 0.0
         step = epoch * self._schedule.steps_per_epoch
         for chosen in shuffled(len(data.train), self._config.batch_size, rng=state.order):
+            if self._stop.is_set():
+                raise CancelledError
             rate = self._schedule.rate(step)
             loss = self._step(data.train[chosen], rate)
             total += loss * len(chosen)

@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from cinchona.models.schedule import Schedule
 from cinchona.models.scorers import endpoints_of
 from cinchona.models.threads import one_torch_thread
 from cinchona.models.training_state import EpochRecord
-from cinchona.progress import progress
+from cinchona.progress import Progress, progress
 
 logger = logging.getLogger(__name__)
 
@@ -69,31 +70,43 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     data = _data(table, split, scaling, depth=network.depth)
     loss = MaskedLoss(torch.from_numpy(scaling.is_class), training.loss)
     key = _key(table, split, network=network, training=training, seed=seed)
-    turn, stop = threading.Lock(), threading.Event()
-
-    def fit_member(member: int) -> GraphNet:
-        loop = TrainingLoop(data, network=network, training=training, loss=loss, seed=seed, member=member)
-        place = None if checkpoint is None else Checkpoint(checkpoint / f"network-{member:03d}.safetensors", key)
-
-        def report(record: EpochRecord) -> None:
-            with turn:
-                bar.advance(1, valid_loss=round(record.valid_loss, 4))
-                if on_epoch is not None:
-                    on_epoch(record)
-            if stop.is_set():  # the state of this epoch is on disk
-                raise CancelledError
-
-        trained = loop.run(checkpoint=place, on_epoch=report)
-        with turn:  # epochs that early stopping saved
-            bar.advance(epochs - loop.epochs_run)
-        return trained
-
     size, epochs = training.ensemble_size, Schedule.of(training, len(split.train)).epochs
     with one_torch_thread(), progress(size * epochs, "training", unit="epochs") as bar:
-        members = _side_by_side(fit_member, size, workers=training.workers, stop=stop)
+        watch = _Watch(bar, on_epoch)
+
+        def fit_member(member: int) -> GraphNet:
+            loop = TrainingLoop(data, network=network, training=training, loss=loss, seed=seed, member=member)
+            place = None if checkpoint is None else Checkpoint(checkpoint / f"network-{member:03d}.safetensors", key)
+            trained = loop.run(checkpoint=place, on_epoch=watch.epoch, stop=watch.stop)
+            watch.skip(epochs - loop.epochs_run)
+            return trained
+
+        members = _side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
     return GraphEnsemble(
         members, network=network, endpoints=endpoints_of(table.targets, training.lower_is_better), scaling=scaling
     )
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Follows networks that are trained side by side, one call at a time."""
+
+    bar: Progress
+    on_epoch: Callable[[EpochRecord], None] | None
+    stop: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Count an epoch and tell the caller."""
+        with self.turn:
+            self.bar.advance(1, valid_loss=round(record.valid_loss, 4))
+            if self.on_epoch is not None:
+                self.on_epoch(record)
+
+    def skip(self, epochs: int) -> None:
+        """Count epochs that early stopping saved."""
+        with self.turn:
+            self.bar.advance(epochs)
 
 
 def graphs_of(smiles: Sequence[str]) -> list[MolGraph]:
@@ -118,7 +131,7 @@ def _side_by_side(
         pending = [pool.submit(fit, member) for member in range(size)]
         try:
             return [future.result() for future in pending]
-        except BaseException:  # one failed, or the user interrupts: the others end after their epoch
+        except BaseException:  # one failed, or the user interrupts: the others end too
             stop.set()
             for future in pending:
                 future.cancel()

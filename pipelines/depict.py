@@ -31,6 +31,8 @@ PALETTE: Final = {
 """Colours of the elements, red, green and blue in [0, 1]; at least 3:1 contrast on white and on near-black."""
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}\Z")
+_POINTS: Final = {"M": 1, "L": 1, "Q": 2, "C": 3, "Z": 0}
+"""Points that each command of a path takes."""
 _COMMAND: Final = re.compile(r"[MLQCZ]|-?\d+(?:\.\d+)?")
 _INK: Final = "currentColor"
 
@@ -168,11 +170,30 @@ def _width(style: dict[str, str]) -> str:
 
 
 def _commands(path: str) -> str:
+    """The commands of a path, absolute in, relative out, which takes half the room. Anything else ends it."""
+    out, here, start = "", (0, 0), (0, 0)
     words = _COMMAND.findall(path)
-    out = ""
-    for word in words:
-        out += word if word.isalpha() or not out or out[-1].isalpha() else f" {word}"
-    return out
+    while words and words[0] in _POINTS:
+        letter = words.pop(0)
+        count = 2 * _POINTS[letter]
+        if len(words) < count or any(w.isalpha() for w in words[:count]):
+            break
+        tenths = [round(10 * float(w)) for w in words[:count]]
+        del words[:count]
+        points = list(zip(tenths[::2], tenths[1::2], strict=True))
+        out += letter.lower() + _join([v for x, y in points for v in (x - here[0], y - here[1])])
+        here = points[-1] if points else start
+        start = here if letter == "M" else start
+    return out.replace("m", "M", 1)  # so that the path may follow another one
+
+
+def _join(tenths: Sequence[int]) -> str:
+    """Numbers in tenths, separated by as little as SVG needs."""
+    text = ""
+    for value in tenths:
+        word = f"{value / 10:g}".replace("0.", ".", 1) if 0 < abs(value) < 10 else f"{value / 10:g}"
+        text += word if not text or word.startswith("-") else f" {word}"
+    return text
 
 
 def _path(key: Stroke, parts: list[str]) -> str:

@@ -158,7 +158,7 @@ def _figures(manifest: Manifest, hits: pa.Table, seconds: float) -> list[Figure]
     if hits.num_rows:
         figures.append(Figure("best score", f"{hits['score'][0].as_py():.4g}"))
     if seconds > 0:
-        figures.append(Figure("rows a second and worker", f"{counts['rows'] / seconds:,.0f}"))
+        figures.append(Figure("rows per second and worker", f"{counts['rows'] / seconds:,.0f}"))
     return figures
 
 

@@ -22,6 +22,7 @@ BLOCK_BYTES: Final = 4 << 20
 MAX_RECORD: Final = 64 << 20
 """Longest record, bytes."""
 _SNIFF_BYTES: Final = 1 << 16
+_FEW: Final = 16
 REASONS: Final = {
     split_kernel.TOO_FEW: "too_few_fields",
     split_kernel.TOO_MANY: "too_many_fields",
@@ -186,7 +187,7 @@ def _refuse_binary(data: bytes, name: str) -> None:
     if not data.strip():
         raise InputError("the file is empty", where=name, expected="a header line and rows")
     odd = sum(head.count(bytes([b])) for b in (*range(9), *range(14, 32)))
-    if odd > len(head) / 100:
+    if odd > _FEW + len(head) / 100:
         raise InputError(
             "the file is not text", where=name, expected="delimited text in ASCII, Latin-1 or UTF-8",
             remedy="unpack or convert it; UTF-16 must be converted to UTF-8",

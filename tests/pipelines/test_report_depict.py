@@ -32,7 +32,7 @@ def test_pictures_have_only_allowed_parts(smiles):
     svg = structure_svg(smiles)
     for tag, element in elements(svg):
         assert set(element.attrib) <= ALLOWED[tag]
-    assert re.search(r'd="M[\d.\- MLQCZ]+"', svg)
+    assert re.search(r'd="M[\d.\- Mmlqcz]+"', svg)
     assert len(svg) < 8_000
 
 
@@ -71,7 +71,7 @@ def test_foreign_parts_do_not_survive():
         "<foreignObject><p/></foreignObject></svg>"
     )
     assert (
-        rebuild(hostile) == '<path fill="none" stroke="#ff0000" stroke-width="9" stroke-linejoin="round" d="M0 0L1 1"/>'
+        rebuild(hostile) == '<path fill="none" stroke="#ff0000" stroke-width="9" stroke-linejoin="round" d="M0 0l1 1"/>'
     )
 
 
@@ -97,3 +97,9 @@ def test_notebook_tables_escape_and_count():
     assert "<tr><td></td><td></td><td></td></tr>" in html_table(rows[2:])
     assert "structure" not in html_table([{"id": 1}])
     assert html_table([]) == "<p>no rows</p>"
+
+
+def test_paths_keep_their_places():
+    path = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M 1.04,2 L 3.5,2 Q 4,2 4,3.25 M 10,10 C 1,2 3,4 5,6 Z L 11,10"/></svg>'
+    assert rebuild(path) == '<path fill="none" d="M1 2l2.5 0q.5 0 .5 1.2m6 6.8c-9-8-7-6-5-4zl1 0"/>'
+    assert 'd="M1 1"' in rebuild(path.replace("M 1.04,2 L 3.5,2", "M 1,1 L 3,hello 2"))

@@ -37,7 +37,10 @@ class TestStore:
     def test_names_select_rows(self, store):
         frame = store.signals(drug="drug 000", settings=PLAIN)
         assert set(frame["drug"]) == {"drug 000"}
-        assert set(store.signals(event=["event 000", "event 001"], settings=PLAIN)["event"]) == {"event 000", "event 001"}
+        assert set(store.signals(event=["event 000", "event 001"], settings=PLAIN)["event"]) == {
+            "event 000",
+            "event 001",
+        }
 
     def test_named_pairs_have_a_row_even_when_never_reported(self, store, case_reports):
         reported = set(count_pairs(case_reports).frame().select("drug", "event").iter_rows())
