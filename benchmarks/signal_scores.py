@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def main() -> None:
         f"{len(table.counts):,} pairs seen of {asked.drugs * asked.events:,} cells; counts up to {table.counts.n.max():,}\n"
     )
     print("| what | CPU s |\n|---|---|")
-    for name, seconds in (*measures(table.counts, asked.repeat), *shrinker(table, asked.repeat)):
+    for name, seconds in chain(measures(table.counts, asked.repeat), shrinker(table, asked.repeat)):
         print(f"| {name} | {seconds} |", flush=True)
     if asked.oracles:
         for name, seconds in oracles(asked.repeat):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cinchona.pharmacovigilance.signals.counting.comparators import count_against_cases, count_within_class
     from cinchona.pharmacovigilance.signals.counting.count import CountConfig, Universe, count_by, count_pairs
     from cinchona.pharmacovigilance.signals.counting.grouping import group_drugs, group_events
+    from cinchona.pharmacovigilance.signals.counting.linked import count_linked
     from cinchona.pharmacovigilance.signals.counting.pairs import Cells, PairCounts, counts_of_pairs
     from cinchona.pharmacovigilance.signals.counting.reports import CaseReports, read_reports, reports_of_lists
     from cinchona.pharmacovigilance.signals.counting.strata import Strata, stratify
@@ -38,6 +39,7 @@ _LAZY: Final = {
         "counting.comparators": ("count_against_cases", "count_within_class"),
         "counting.count": ("CountConfig", "Universe", "count_by", "count_pairs"),
         "counting.grouping": ("group_drugs", "group_events"),
+        "counting.linked": ("count_linked",),
         "counting.pairs": ("Cells", "PairCounts", "counts_of_pairs"),
         "counting.reports": ("CaseReports", "read_reports", "reports_of_lists"),
         "counting.strata": ("Strata", "stratify"),
@@ -64,6 +66,7 @@ __all__ = [
     "conventions",
     "count_against_cases",
     "count_by",
+    "count_linked",
     "count_pairs",
     "count_triplets",
     "count_within_class",

@@ -15,6 +15,7 @@ from cinchona.pharmacovigilance.signals.counting.comparators import (
 )
 from cinchona.pharmacovigilance.signals.counting.count import CountConfig, count_by, count_pairs
 from cinchona.pharmacovigilance.signals.counting.grouping import group_drugs, group_events
+from cinchona.pharmacovigilance.signals.counting.linked import count_linked
 from cinchona.pharmacovigilance.signals.counting.pairs import Cells, counts_of_pairs
 from cinchona.pharmacovigilance.signals.counting.reports import read_reports, reports_of_lists
 from cinchona.pharmacovigilance.signals.counting.strata import MISSING, stratify
@@ -339,6 +340,47 @@ class TestPairTables:
 
     def test_smallest_expected_cell(self):
         assert Cells.of(10, 90, 20, 880).smallest_expected() == pytest.approx([3.0])
+
+
+class TestLinkedRows:
+    def test_pvda_vignette(self, data_folder):
+        """pvda 0.0.4: Drug_Z and Event_1, observed 88, expected 55.6, IC 0.66 (0.34 to 0.94); by group 45 and 43."""
+        from cinchona.pharmacovigilance.signals.scoring import score
+
+        table = pl.read_parquet(data_folder / "ae" / "pvda" / "drug_event_df.parquet")
+        names = ReportColumns(case_id="report_id")
+        pair = (pl.col("drug") == "Drug_Z") & (pl.col("event") == "Event_1")
+        row = score(count_linked(table, columns=names), ["ic", "prr"]).frame.filter(pair).row(0, named=True)
+        assert row["n"] == 88
+        assert row["expected"] == pytest.approx(55.568)
+        assert [round(row[name], 2) for name in ("ic", "ic025", "ic975")] == [0.66, 0.34, 0.94]
+        groups = {}
+        for group in (0.0, 1.0):
+            part = table.filter(pl.col("group") == group)
+            groups[group] = (
+                score(count_linked(part, columns=names), ["ic", "prr"]).frame.filter(pair).row(0, named=True)
+            )
+        assert [groups[g]["n"] for g in (0.0, 1.0)] == [45, 43]
+        assert [round(groups[g]["ic"], 2) for g in (0.0, 1.0)] == [0.75, 0.56]
+        assert [round(groups[g]["prr"], 2) for g in (0.0, 1.0)] == [1.92, 1.63]
+
+    def test_complete_rows_count_like_reports(self, reports):
+        rows = DRUGS.join(REACTIONS, on="case_id")
+        linked, paired = count_linked(rows), count_pairs(reports)
+        assert linked.total == paired.total
+        assert linked.frame().equals(paired.frame())
+
+    def test_a_pair_needs_a_row(self):
+        rows = pl.DataFrame({"case_id": [1, 1, 2, 2], "drug": ["A", "B", "A", None], "event": ["X", "Y", "X", "Y"]})
+        counts = count_linked(rows)
+        assert counts.frame().select("drug", "event", "n").rows() == [("A", "X", 2), ("B", "Y", 1)]
+        assert cells(counts, "A", "X") == (2, 0, 0, 0)
+
+    def test_nothing_to_count(self):
+        with pytest.raises(NoUsableRowsError):
+            count_linked(
+                pl.DataFrame({"case_id": [1], "drug": [None], "event": ["X"]}, schema_overrides={"drug": pl.String})
+            )
 
 
 class TestTimeline:
