@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -58,8 +59,15 @@ def _home(module: ModuleType, name: str) -> str:
         return value.__name__
     if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith(PACKAGE):
         return f"{value.__module__}.{value.__qualname__}"
-    home = getattr(module, "_LAZY", {}).get(name, module.__name__)
-    return f"{home if home.startswith(PACKAGE) else f'{module.__name__}.{home}'}.{name}"
+    return f"{_origin(module, name)}.{name}"
+
+
+def _origin(module: ModuleType, name: str) -> str:
+    """Module from which the source of ``module`` imports ``name``, for type checkers or for good; else itself."""
+    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
+        if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
+            return str(node.module)
+    return module.__name__
 
 
 def name_problems(names: set[str], documented: set[str]) -> list[str]:

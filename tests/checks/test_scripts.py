@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import types
+import importlib.util
 import zlib
 
 import pytest
@@ -64,19 +64,28 @@ def test_report_is_its_exit_code(capsys):
     assert capsys.readouterr().out == "x: ok\nx: one\nx: two\n"
 
 
-def module_from(source, name="cinchona.fake"):
-    module = types.ModuleType(name)
-    exec(source, module.__dict__)
+def module_from(folder, source, name="cinchona.fake"):
+    path = folder / "fake.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
-def test_public_names_are_own_definitions_and_what_is_listed():
+def test_public_names_are_own_definitions_and_what_is_listed(tmp_path):
     module = module_from(
-        "import json\nfrom pathlib import Path\n"
-        "LIMIT = 3\n__all__ = ['LIMIT', 'shown', '__version__']\n"
-        "class Own: ...\ndef shown(): ...\ndef _hidden(): ...\n"
+        tmp_path,
+        "import json\nfrom pathlib import Path\nfrom cinchona.seeds import MAX_SEED\n"
+        "LIMIT = 3\n__all__ = ['LIMIT', 'MAX_SEED', 'shown', '__version__']\n"
+        "class Own: ...\ndef shown(): ...\ndef _hidden(): ...\n",
     )
-    assert public_names(module) == {"cinchona.fake.LIMIT", "cinchona.fake.Own", "cinchona.fake.shown"}
+    assert public_names(module) == {
+        "cinchona.fake.LIMIT",
+        "cinchona.fake.Own",
+        "cinchona.fake.shown",
+        "cinchona.seeds.MAX_SEED",
+    }
 
 
 INVENTORY = b"""# Sphinx inventory version 2
