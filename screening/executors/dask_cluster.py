@@ -28,14 +28,14 @@ _LOOPBACK: Final = "127.0.0.1"
 _STARTS: Final = 3
 """Times that the start of the cluster is tried."""
 _CONFIG: Final = {
-    "distributed.scheduler.allowed-failures": 2,
+    "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.worker-saturation": 1.1,
     "distributed.worker.daemon": True,
     "distributed.comm.timeouts.connect": "30s",
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65536},
     "distributed.admin.low-level-log-length": 100,
 }
-"""Dask settings of our cluster. An item becomes a suspect after its third worker died."""
+"""Dask settings of our cluster. An item becomes a suspect after its second worker died."""
 
 
 class DaskExecutor:
