@@ -114,7 +114,7 @@ def _skip(
 
 def _open_line(data: bytes, cap: int) -> bytes:
     line = data[max(data.rfind(b"\n"), 0) :]
-    return line if len(line) <= cap else line[-1:]
+    return line if len(line) <= max(cap, 64) else line[-1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +162,10 @@ class QuotedLines:
             return self._by_rule(data, final=final)
         lines = _positions(data, _NEWLINE) + 1
         ends = lines[np.searchsorted(quotes, lines) % 2 == 0]
-        rest = len(data) - (int(ends[-1]) if len(ends) else 0)
-        is_open = len(quotes) % 2 == 1
-        if (is_open and (final or rest > self.cap)) or np.diff(ends, prepend=0).max(initial=0) > self.cap:
+        done = int(ends[-1]) if len(ends) else 0
+        never_closed = final and len(quotes) % 2 == 1
+        too_long = len(data) - done > self.cap and data.find(b"\n", done) >= 0
+        if never_closed or too_long or np.diff(ends, prepend=0).max(initial=0) > self.cap:
             return self._by_rule(data, final=final)
         return _with_rest(ends, data) if final else ends
 

@@ -104,8 +104,12 @@ def _table(data: bytes, name: str, kind: FileFormat, reader: ReaderConfig) -> _T
     delimiter = reader.delimiter or _delimiter(data, first)
     rows = _rows(data, delimiter, reader.sample_rows)
     header = reader.header
+    if not rows and kind == "smiles":
+        return None
+    if not rows:
+        raise ColumnError("there is no header line", where=name, expected="the names of the columns in the first line")
     if header is None:
-        header = any(is_known_name(cell) for cell in rows[0]) if rows else False
+        header = any(is_known_name(cell) for cell in rows[0])
         words = first.split()
         is_line = kind == "smiles" or (len(words) > 1 and len(rows[0]) == 1 and parses(words[0]))
         if not header and is_line and reader.delimiter is None:
@@ -113,8 +117,6 @@ def _table(data: bytes, name: str, kind: FileFormat, reader: ReaderConfig) -> _T
         header = header or (kind == "csv" and not _is_data(rows))
     elif not header and kind == "smiles" and reader.delimiter is None:
         return None
-    if not rows:
-        raise ColumnError("there is no header line", where=name, expected="the names of the columns in the first line")
     return _headed(delimiter, rows, first_line, header=header)
 
 
@@ -212,8 +214,6 @@ def _rows(data: bytes, delimiter: str, limit: int) -> list[list[str]]:
 
 def _is_data(rows: list[list[str]]) -> bool:
     """Whether the first row is data: one of its cells and most of that column are SMILES."""
-    if not rows:
-        return False
     columns = [[row[k] for row in rows if k < len(row)] for k in range(len(rows[0]))]
     return any(
         parse_rate(column[:1]) == 1 and parse_rate(column) >= _ENOUGH and _is_wordy(column) for column in columns

@@ -33,6 +33,7 @@ CELLS = st.lists(st.sampled_from([b"a", b'"', b",", b"\n", b"\r\n", b"b c", b'""
 @given(CELLS, st.integers(1, 50), st.integers(4, 30))
 @example(b'"a\n"b\n', 3, 4)
 @example(b'a,"b""\n",c\nd', 1, 30)
+@example(b'"aa\n"', 1, 4)
 def test_quoted_lines_are_split_the_same_whatever_the_chunk(data, chunk, cap):
     splitter = QuotedLines(cap, b",")
     records = split(data, splitter, chunk)

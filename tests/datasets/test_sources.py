@@ -444,6 +444,13 @@ def test_named_pipes(tmp_path):
 # ---------------------------------------------------------------------------------------------- errors
 
 
+def test_a_header_that_is_damaged(tmp_path):
+    with pytest.raises(ColumnError, match="no header line"):
+        read(file_of(tmp_path, b'column\r"'), tmp_path)
+    _, rows, _ = read(file_of(tmp_path, b'\r"', "x.smi"), tmp_path)
+    assert [row["smiles"] for row in rows] == ['"']
+
+
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"smiles,id\n", b"\xef\xbb\xbf"])
 def test_empty_inputs(tmp_path, data):
     with pytest.raises(NoUsableRowsError):
