@@ -156,7 +156,7 @@ class _Writer:
         needing = [rule.name for rule in rules if rule.needs_prior]
         if not needing or not view.prior_is_missing:
             return {}
-        reason = f"the prior fit is {view.prior.status.value}: {view.prior.explanation}"
+        reason = view.prior.verdict
         for name in needing:
             logger.warning("rule %s is not applied: %s", name, reason)
         self._run.set_tags({f"rule_{name}": f"not applied, {reason}" for name in needing})

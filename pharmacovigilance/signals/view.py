@@ -175,9 +175,8 @@ class SignalView:
         self.__dict__["_said"] = True
         columns = [c for name in self.settings.measures for c in measure(name).columns if measure(name).needs_prior]
         logger.warning(
-            "%s are left empty, since the prior fit is %s: %s", ", ".join(columns), self.prior.status.value,
-            self.prior.explanation,
-        )  # fmt: skip
+            "%s are left empty: %s. What to do: %s", ", ".join(columns), self.prior.verdict, self.prior.remedy
+        )
 
     def _pick(self, counts: PairCounts, drug: Names, event: Names) -> PairCounts:
         drugs = None if drug is None else [self.reports.drug_code(name) for name in _listed(drug)]

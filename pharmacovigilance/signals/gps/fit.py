@@ -120,16 +120,25 @@ class PriorFit:
         if self.usable or self.status in {FitStatus(status) for status in accept}:
             return self.prior
         raise PriorNotUsableError(
-            f"the prior fit is {self.status.value}: {self.explanation}",
-            where=f"likelihood {self.likelihood.value}, {self.n_cells:.0f} cells",
-            expected="an interior maximum",
-            remedy=f"{self._other}take a prior fitted elsewhere, or accept it in so many words: "
-            f"accept=({self.status.value!r},), on the command line --set accept=[{self.status.value}]",
-        )
+            self.verdict, where=f"likelihood {self.likelihood.value}, {self.n_cells:.0f} cells",
+            expected="an interior maximum", remedy=self.remedy,
+        )  # fmt: skip
 
     @property
-    def _other(self) -> str:
-        return "" if self.likelihood is PriorLikelihood.ALL_CELLS else "fit all_cells, "
+    def verdict(self) -> str:
+        """Whether the fit may be used and why, in one sentence that needs no other."""
+        word = "usable" if self.usable else "not usable"
+        return f"the prior fit is {word} ({self.status.value}): {self.explanation}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a fit that is not usable."""
+        truncated = self.likelihood is not PriorLikelihood.ALL_CELLS
+        other = "fit all_cells (prior=all_cells), " if truncated else "count more reports, "
+        return (
+            f"{other}rank by measures without a prior (ror, ic), take a prior fitted elsewhere, or accept it in so many "
+            f"words: accept=({self.status.value!r},), on the command line --set accept=[{self.status.value}]"
+        )
 
     @property
     def explanation(self) -> str:
@@ -211,7 +220,7 @@ def fit_groups(
         "exact" if groups.exact else "grouped by the caller", 0.0, tuple(ended),
     )  # fmt: skip
     if not fit.usable:
-        logger.warning("the prior fit (%s) is %s: %s", kind.value, status.value, fit.explanation)
+        logger.warning("%s (likelihood %s, %.0f cells)", fit.verdict, kind.value, fit.n_cells)
     return fit
 
 

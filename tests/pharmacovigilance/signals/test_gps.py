@@ -200,10 +200,11 @@ class TestFit:
             fit = fit_groups(seen_cells(*_seen(rng.poisson(expected), expected)), "truncated_mixture")
         assert fit.status in {FitStatus.BOUNDARY, FitStatus.NOT_IDENTIFIED}
         assert not fit.usable
-        assert "not usable" in caplog.text
+        assert f"the prior fit is not usable ({fit.status.value}): {fit.explanation}" in caplog.text
         assert all(math.isnan(e) for e in fit.standard_errors)
-        with pytest.raises(PriorNotUsableError, match="accept="):
+        with pytest.raises(PriorNotUsableError, match="not usable") as caught:
             fit.use()
+        assert f"--set accept=[{fit.status.value}]" in caught.value.remedy
         assert fit.use(accept=(fit.status.value,)) == fit.prior
         assert fit.summary()["status"] == fit.status.value
 
