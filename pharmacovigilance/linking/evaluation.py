@@ -61,7 +61,8 @@ def evaluate(
         corruption: How the second report differs.
         seed: Seed.
         config: Settings of the links.
-        known: Pairs of ``records`` that are duplicates already; they count neither for nor against.
+        known: Pairs of ``records`` (smaller first) that are duplicates already; links between them, or between their
+            copies, count neither for nor against.
     """
     config = config or DedupeConfig()
     rng = seeds.rng(seed, "duplicates")
@@ -72,17 +73,13 @@ def evaluate(
     with progress(None, "evaluating", unit="pairs") as bar:
         links, _, _ = find_links(together, config, bar=bar)
     pairs, n = links.scored.pairs, len(records)
-    true = (pairs.right >= n) & (pairs.left < n)
-    true &= _at(chosen, pairs.right - n) == pairs.left
-    ignored = np.array([(a, b) in known for a, b in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)], bool)
+    source = np.concatenate([np.arange(n), chosen])
+    first, second = source[pairs.left], source[pairs.right]
+    true = (pairs.left < n) & (pairs.right >= n) & (first == second)
+    both = zip(np.minimum(first, second).tolist(), np.maximum(first, second).tolist(), strict=True)
+    ignored = np.array([pair in known for pair in both], bool)
     counts = (links.kind, links.counts, links.scored.posterior, true, ignored)
     return _tally(pairs.left.astype(np.int64) << 32 | pairs.right, counts, len(chosen), config)
-
-
-def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values at ``places``; -1 where a place is outside."""
-    inside = (places >= 0) & (places < len(values))
-    return np.where(inside, np.append(values, -1)[np.where(inside, places, len(values))], -1)
 
 
 def _tally(codes: np.ndarray, counts: tuple[np.ndarray, ...], copies: int, config: DedupeConfig) -> list[Found]:

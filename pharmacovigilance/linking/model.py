@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.special import expit
 
 from cinchona.pharmacovigilance.linking import pair_kernels
 from cinchona.pharmacovigilance.linking.blocking import candidate_pairs
@@ -50,7 +51,7 @@ def prior_bits(n: int, expected_rate: float) -> float:
 
 def posterior_of(score: np.ndarray, prior: float) -> np.ndarray:
     """Posterior probability of pairs with ``score`` bits under prior log odds of ``prior`` bits."""
-    return np.asarray(1 / (1 + np.exp2(-(np.asarray(score, np.float64) + prior).clip(-1000, 1000))))
+    return np.asarray(expit((np.asarray(score, np.float64) + prior) * np.log(2)))
 
 
 def score_pairs(records: Records, weights: Weights, pairs: Pairs, *, config: HitMissConfig) -> Scored:
@@ -90,25 +91,32 @@ def link(records: Records, anchors: Pairs, *, config: HitMissConfig, bar: Progre
 def guard_bits(records: Records, weights: Weights, pairs: Pairs) -> np.ndarray:
     r"""Bits to take off because terms that two cases share are often reported together anyway.
 
-    Two bounds hold, the stricter one counts. First, shared drugs and reactions are ordered by weight, and from each one
-    the largest shrunk information component with any weightier shared term is taken off, at most its own weight:
-    :math:`IC_{ij} = \log_2 \frac{n_{ij} - 2 + 1/2}{n_i n_j / n + 1/2}`, where the pair's own two cases do not count:
-    a drug combination that is always given together then counts as one shared drug, not as three. Second, when m other
-    cases have all the shared terms too, these are worth at most :math:`\log_2 (n / m)` bits: what many cases share is a
-    treatment protocol, a trial or an article, not an event.
+    What the shared terms are worth is bounded twice. First, shared drugs and reactions are ordered by weight, and from
+    each one the largest shrunk information component with any weightier shared term is taken off, at most its own
+    weight: :math:`IC_{ij} = \log_2 \frac{n_{ij} - 2 + 1/2}{n_i n_j / n + 1/2}`, where the pair's own two cases do not
+    count: a drug combination that is always given together then counts as one shared drug, not as three. Second, when m
+    other cases have all the shared terms of a kind too, these are worth at most :math:`\log_2 (n / m)` bits: what many
+    cases share is a treatment protocol, a trial or an article, not an event. That holds for the shared drugs, for the
+    shared reactions, and for both together.
 
     Returns:
         float32, shape (n,), not negative.
     """
-    offsets, values, term_weights, counts = _pooled(records, weights)
+    pooled = _pooled(records, weights)
+    offsets, values, term_weights, _ = pooled
     starts, shared = pair_kernels.shared_terms(pairs.left, pairs.right, offsets, values)
-    sizes = np.diff(starts)
-    group = np.repeat(np.arange(len(pairs)), sizes)
+    group = np.repeat(np.arange(len(pairs)), np.diff(starts))
+    left = term_weights[shared] - _component_guard(records, pooled, starts, shared)
+    postings = _postings(offsets, values, len(term_weights))
+    is_drug = shared < len(records.drugs.counts)
+    worth = np.zeros(len(pairs))
+    for mine in (is_drug, ~is_drug):
+        sizes = np.bincount(group[mine], minlength=len(pairs))
+        most = _most_bits(records, np.concatenate([[0], np.cumsum(sizes)]), shared[mine], postings, (offsets, values))
+        worth += np.minimum(np.bincount(group[mine], weights=left[mine], minlength=len(pairs)), most)
+    worth = np.minimum(worth, _most_bits(records, starts, shared, postings, (offsets, values)))
     total = np.bincount(group, weights=term_weights[shared], minlength=len(pairs))
-    single = _component_guard(records, (offsets, values, term_weights, counts), starts, shared)
-    others = _others(offsets, values, len(term_weights), starts, shared)
-    most = np.where(others > 0, np.log2(len(records) / np.maximum(others, 1)), np.inf)
-    return np.asarray(np.maximum(np.maximum(single, total - most), 0), np.float32)
+    return np.asarray(np.maximum(total - worth, 0), np.float32)
 
 
 def _component_guard(
@@ -117,7 +125,7 @@ def _component_guard(
     starts: np.ndarray,
     shared: np.ndarray,
 ) -> np.ndarray:
-    """First bound of :func:`guard_bits`, float64, one per pair of cases."""
+    """What the first bound of :func:`guard_bits` takes off each shared term, float64."""
     offsets, values, term_weights, counts = pooled
     owner, first, second = _term_pairs(starts, shared, term_weights)
     keys = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
@@ -127,21 +135,26 @@ def _component_guard(
     component = np.log2(np.maximum(together - _SPARE, 0) + 0.5) - np.log2(expected + 0.5)
     worst = np.zeros(len(shared))
     np.maximum.at(worst, owner, component)
-    taken = np.minimum(worst, np.maximum(term_weights[shared], 0))
-    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return np.bincount(group, weights=taken, minlength=len(starts) - 1)
+    return np.asarray(np.minimum(worst, np.maximum(term_weights[shared], 0)))
 
 
-def _others(
-    offsets: np.ndarray, values: np.ndarray, n_terms: int, starts: np.ndarray, shared: np.ndarray
+def _most_bits(
+    records: Records,
+    starts: np.ndarray,
+    shared: np.ndarray,
+    postings: tuple[np.ndarray, np.ndarray],
+    lists: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """How many other cases have all the terms that a pair shares, int64."""
-    if not len(shared):
-        return np.zeros(len(starts) - 1, np.int64)
+    """Second bound of :func:`guard_bits` on the terms given, float64, one per pair; infinite where no other case has them."""
+    others = np.asarray(pair_kernels.count_sharing(starts, shared, *postings, *lists)) - _SPARE
+    return np.asarray(np.where(others > 0, np.log2(len(records) / np.maximum(others, 1)), np.inf))
+
+
+def _postings(offsets: np.ndarray, values: np.ndarray, n_terms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cases of each term: offsets int64 (n_terms + 1,) and cases int32."""
     order = np.argsort(values, kind="stable")
     cases = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))[order]
-    begins = np.concatenate([[0], np.cumsum(np.bincount(values, minlength=n_terms))])
-    return np.asarray(pair_kernels.count_sharing(starts, shared, begins, cases, offsets, values)) - _SPARE
+    return np.concatenate([[0], np.cumsum(np.bincount(values, minlength=n_terms))]), cases
 
 
 def _pooled(records: Records, weights: Weights) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

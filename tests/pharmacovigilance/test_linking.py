@@ -21,10 +21,10 @@ from cinchona.pharmacovigilance.linking.evaluation import batch_of, evaluate, po
 from cinchona.pharmacovigilance.linking.explain import links
 from cinchona.pharmacovigilance.linking.groups import group_cases
 from cinchona.pharmacovigilance.linking.model import guard_bits, posterior_of, prior_bits
-from cinchona.pharmacovigilance.linking.records import NO_DATE, Records, load_records
+from cinchona.pharmacovigilance.linking.records import NO_DATE, Records, TermLists, load_records
 from cinchona.pharmacovigilance.linking.rules import Pairs, exact_pairs, number_pairs
 from cinchona.pharmacovigilance.linking.weights import Rates, estimate_rates, make_weights, weigh
-from cinchona.pharmacovigilance.synthesis.batch import CaseBatch, Ragged
+from cinchona.pharmacovigilance.synthesis.batch import CaseBatch, Ragged, concatenate
 from cinchona.pharmacovigilance.synthesis.corruption import CorruptionModel, corrupt
 
 
@@ -101,14 +101,24 @@ def test_rare_matches_say_more_and_mismatches_speak_against() -> None:
 
 
 def test_coarse_dates_compare_at_their_precision() -> None:
-    found = records(event_date=np.resize(np.array([20170115, 20170100, 20170000, 20160115, 20160000], np.int32), 400))
+    # 100 each of 15 January 2017, another day of that month, January 2017, another month of 2017, 2017 alone, and 2016.
+    dates = [20170115, 20170120, 20170100, 20170315, 20170000, 20160115, 20160120, 20160000]
+    found = records(800, event_date=np.repeat(np.array(dates, np.int32), 100))
     weights = make_weights(found, Rates())
 
     def bits(i: int, j: int) -> float:
-        return float(weigh(found, weights, np.array([i], np.int32), np.array([j], np.int32))[0, 3])
+        left, right = np.array([100 * i], np.int32), np.array([100 * j + 1], np.int32)
+        return float(weigh(found, weights, left, right)[0, 3])
 
-    assert bits(0, 5) > bits(0, 1) > bits(0, 2) > 0 > bits(0, 3)
-    assert bits(0, 4) < 0 and bits(3, 4) > 0
+    hit, near, miss = Rates().date
+    day, month, year = 1 / 5, 3 / 6, 5 / 8  # shares among dates known to the day, at least to the month, at all
+    assert bits(0, 0) == pytest.approx(np.log2(hit / day + miss), rel=1e-6)
+    assert bits(0, 1) == pytest.approx(np.log2(near / 14 / day + miss), rel=1e-6)
+    assert bits(0, 2) == bits(2, 2) == pytest.approx(np.log2((hit + near) / month + miss), rel=1e-6)
+    assert bits(0, 4) == bits(2, 4) == bits(3, 4) == pytest.approx(np.log2((hit + near) / year + miss), rel=1e-6)
+    assert bits(0, 0) > bits(0, 2) > bits(0, 4) > 0
+    assert bits(0, 3) == bits(0, 5) == bits(2, 3) == bits(0, 7) == bits(4, 6) == pytest.approx(np.log2(miss), rel=1e-6)
+    assert bits(5, 7) > 0
 
 
 def test_exact_rule_wants_enough_known_fields() -> None:
@@ -139,8 +149,6 @@ def test_number_rule_knows_contradictions_and_fillers() -> None:
 def test_blocking_meets_most_corrupted_copies() -> None:
     base = cases(2000)
     rng = seeds.rng(3, "copies")
-    from cinchona.pharmacovigilance.synthesis.batch import concatenate
-
     both = records_of(concatenate([base, corrupt(base, CorruptionModel(), rng)]), 5)
     met: set[int] = set()
     for left, right in candidate_pairs(both, cap=60):
@@ -153,6 +161,24 @@ def test_prior_and_posterior() -> None:
     assert prior_bits(1001, 0.05) == pytest.approx(np.log2(0.1 / 1000))
     assert posterior_of(np.array([13.2877]), -13.2877)[0] == pytest.approx(0.5)
     assert posterior_of(np.array([1e9, -1e9]), 0).tolist() == [1.0, 0.0]
+    assert posterior_of(np.array([3.0, -3.0]), -1.0) == pytest.approx([4 / 5, 1 / 17])
+
+
+def shared_bits(found: Records, pairs: Pairs) -> tuple[float, float]:
+    """What the shared terms of a pair are worth before and after the guard; both cases share all their drugs."""
+    weights = make_weights(found, Rates())
+    shared = sum(
+        float(weights_of[list(mine & other)].sum())
+        for weights_of, mine, other in (
+            (weights.drugs, *_terms(found.drugs, pairs)), (weights.reactions, *_terms(found.reactions, pairs)),
+        )
+    )  # fmt: skip
+    return shared, shared - float(guard_bits(found, weights, pairs)[0])
+
+
+def _terms(lists: TermLists, pairs: Pairs) -> list[set[int]]:
+    ends = [(lists.offsets[case[0]], lists.offsets[case[0] + 1]) for case in (pairs.left, pairs.right)]
+    return [set(lists.values[a:b].tolist()) for a, b in ends]
 
 
 def test_guard_takes_off_what_other_cases_share_too() -> None:
@@ -162,18 +188,31 @@ def test_guard_takes_off_what_other_cases_share_too() -> None:
     base = base.with_(reactions=Ragged.of(np.ones(n, np.int64), np.resize(np.arange(7), n)))
     found = records_of(base, 5)
     weights = make_weights(found, Rates())
+    # Four drugs that 18 other cases have too, and a reaction: the drugs are worth at most log2(n / 18) bits.
     protocol, event = pair(0, 7), pair(20, 21)
-    raw = weigh(found, weights, protocol.left, protocol.right)[0, 4:].sum()
-    left = raw - guard_bits(found, weights, protocol)[0]
-    assert left <= np.log2(n / 18) + weights.reactions.max() + 1e-3 < raw
+    before, after = shared_bits(found, protocol)
+    reaction = float(weights.reactions[found.reactions.values[found.reactions.offsets[0]]])
+    assert before > 4 * 3.9 and after == pytest.approx(np.log2(n / 18) + reaction, abs=0.05)
+    # With another reaction nothing but the drugs is shared, and the bound is theirs alone.
+    assert shared_bits(found, pair(0, 1))[1] == pytest.approx(np.log2(n / 18), abs=1e-4)
     assert guard_bits(found, weights, event)[0] == pytest.approx(0, abs=1.5)
     assert (guard_bits(found, weights, protocol) >= 0).all()
 
 
+def test_guard_bounds_drugs_and_reactions_together() -> None:
+    n = 400  # an article: 12 cases with one drug and one reaction, each of which others have too
+    drugs = np.concatenate([np.zeros(12), np.zeros(28), np.resize(np.arange(1, 30), n - 40)])
+    reactions = np.concatenate(
+        [np.zeros(12), np.resize(np.arange(1, 30), 28), np.zeros(28), np.resize(np.arange(1, 30), n - 68)]
+    )
+    one = np.ones(n, np.int64)
+    found = records_of(cases(n).with_(drugs=Ragged.of(one, drugs), reactions=Ragged.of(one, reactions)), 5)
+    before, after = shared_bits(found, pair(0, 1))
+    assert after <= np.log2(n / 10) + 1e-4 < before
+
+
 def test_rates_are_learned_from_anchors() -> None:
     base = cases(3000)
-    from cinchona.pharmacovigilance.synthesis.batch import concatenate
-
     model = CorruptionModel(exact=0, age_off_by_one=0.4, age_wrong=0, sex_wrong=0.3)
     both = records_of(concatenate([base, corrupt(base, model, seeds.rng(1, "x"))]), 5)
     left, right = np.arange(3000, dtype=np.int32), np.arange(3000, 6000, dtype=np.int32)
@@ -274,21 +313,49 @@ def test_kinds_can_be_switched_off(generated: tuple[pv.ReportStore, Path]) -> No
     assert links(store).where("kind = 'hit_miss'").count() > 0  # kept as suspicions
 
 
-def test_reports_without_a_person_need_more(generated: tuple[pv.ReportStore, Path]) -> None:
-    store, _ = generated
-    found = load_records(store.analysis_view(duplicates="keep"))
-    bare = records_of(
-        batch_of(found).with_(
-            sex=np.full(len(found), -1, np.int8), age=np.full(len(found), np.nan, np.float32),
-            country=np.full(len(found), -1, np.int16), event_date=np.zeros(len(found), np.int32),
-        ), 1,
+def test_reports_without_a_person_need_more() -> None:
+    n, twins = 2000, 60
+    base = cases(
+        n, sex=np.full(n, -1, np.int8), age=np.full(n, np.nan, np.float32), country=np.full(n, -1, np.int16),
+        event_date=np.zeros(n, np.int32),
     )  # fmt: skip
+    # Twins: two events with one drug and one reaction that nobody else reports, as a new product and its first patients.
+    strange = Ragged.of(np.ones(2 * twins, np.int64), 1000 + np.arange(2 * twins) // 2)
+    twice = base.take(np.arange(2 * twins)).with_(drugs=strange, reactions=strange)
+    base = concatenate([twice, base.take(np.arange(2 * twins, n))])
+    bare = records_of(base, 1)
     assert (bare.precision == NO_DATE).all()
-    strict = evaluate(bare, rate=0.1, corruption=CorruptionModel(), seed=1)[-1]
-    loose = evaluate(
-        bare, rate=0.1, corruption=CorruptionModel(), seed=1, config=DedupeConfig(model=HitMissConfig(bare_posterior=0.9))
-    )[-1]  # fmt: skip
-    assert strict.precision >= loose.precision and strict.recall <= loose.recall
+    strict, loose = (
+        evaluate(bare, rate=0.1, corruption=CorruptionModel(), seed=1, config=DedupeConfig(model=model))[-1]
+        for model in (HitMissConfig(), HitMissConfig(bare_posterior=0.9))
+    )
+    assert loose.false_links > 20 and strict.false_links < loose.false_links / 4
+    assert strict.precision > loose.precision and 0 < strict.recall < loose.recall
+
+
+def test_known_duplicates_count_neither_for_nor_against(generated: tuple[pv.ReportStore, Path]) -> None:
+    store, truth = generated
+    found = load_records(store.analysis_view(duplicates="keep"))
+    known = known_pairs(store, truth, found)
+    assert len(known) > 80
+    judged, blind = (
+        evaluate(found, rate=0.1, corruption=CorruptionModel(), seed=1, known=pairs)[-1]
+        for pairs in (known, frozenset())
+    )
+    # Drugs and reactions are drawn independently, so that only the store's own duplicates look like false links.
+    assert judged.precision > 0.99 and blind.precision < 0.8 and judged.true_links == blind.true_links
+
+
+def known_pairs(store: pv.ReportStore, truth: Path, found: Records) -> frozenset[tuple[int, int]]:
+    import pyarrow.parquet as pq
+
+    case_of = dict(store.sql("SELECT report_key, case_id FROM cases").arrow().to_pandas().itertuples(index=False))
+    place = {case_of[key]: i for i, key in enumerate(found.report_key.tolist())}
+    ends = [
+        [place.get(str(p[end]), -1) for end in ("case_id", "duplicate_of")]
+        for p in pq.read_table(truth / "duplicates.parquet").to_pylist()
+    ]
+    return frozenset((min(e), max(e)) for e in ends if min(e) >= 0)
 
 
 @pytest.mark.slow
