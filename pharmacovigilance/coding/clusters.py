@@ -1,9 +1,13 @@
 r"""Groups of reactions without any licence: terms that are reported together, found in the store itself.
 
-For terms in at least ``min_cases`` cases the shrunk information component
-:math:`IC_{ij} = \log_2 \frac{n_{ij} + 1/2}{n_i n_j / n + 1/2}`, where positive, makes a similarity matrix; its leading
-eigenvectors place every term, and terms are merged by average linkage while the cosine of their places stays above
-``similarity``. Groups are named after their most reported term. They are no medical terminology: terms of one group
+For terms in at least ``min_cases`` cases the lower 95 % bound of the shrunk information component,
+
+.. math:: IC_{ij} = \log_2 \frac{n_{ij} + 1/2}{n_i n_j / n + 1/2}, \qquad
+    IC_{025} = IC - 3.3 (n_{ij} + 1/2)^{-1/2} - 2 (n_{ij} + 1/2)^{-3/2},
+
+where positive, makes a similarity matrix; its leading eigenvectors place every term, and terms are merged by average
+linkage while the cosine of their places stays above ``similarity``. With the bound in place of the estimate, terms
+that came together by chance do not pull on each other. Groups are named after their most reported term. They are no medical terminology: terms of one group
 share patients, not necessarily a mechanism.
 
 References:
@@ -98,7 +102,8 @@ def _components(reports: np.ndarray, terms: np.ndarray, chosen: np.ndarray, n: i
     together = (table.T @ table).tocoo()
     single = np.asarray(table.sum(axis=0)).ravel()
     expected = single[together.row] * single[together.col] / n
-    component = np.log2((together.data + 0.5) / (expected + 0.5))
+    seen = together.data + 0.5
+    component = np.log2(seen / (expected + 0.5)) - 3.3 * seen**-0.5 - 2 * seen**-1.5
     component[together.row == together.col] = 0
     component = np.maximum(component, 0)
     return sparse.csr_matrix((component, (together.row, together.col)), shape=together.shape)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +33,13 @@ import pyarrow.parquet as pq
 from cinchona.digests import digest_file, digest_json
 from cinchona.errors import ColumnError, InputError
 from cinchona.pharmacovigilance.coding.spelling import tidy
+from cinchona.pharmacovigilance.intake.encoding import to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+Kind = Literal["substance", "brand", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Entry:
     """Name as the dictionary spells it."""
     ingredients: tuple[str, ...]
     """What is in it."""
-    kind: Literal["substance", "brand", "other"] = "brand"
+    kind: Kind = "brand"
     """``substance`` names of medicines and ``brand`` names may be compared with misspellings; ``other`` are chemicals,
     foods and codes. Of a brand a later dictionary may know more ingredients."""
 
@@ -96,11 +101,25 @@ def load(spelling: str) -> Dictionary:
     file = Path(path)
     if not file.exists():
         raise InputError("there is no such dictionary file", where=path)
-    version = digest_json([digest_file(file), _READER_VERSION])[:16]
-    return Dictionary(kind, version, tuple(_READERS[kind](file)))
+    try:
+        rows = tuple(_READERS[kind](file))
+    except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
+        raise InputError(
+            f"the dictionary cannot be read: {error}", where=file.name, expected=_EXPECTED[kind]
+        ) from error
+    if not rows:
+        raise InputError("the dictionary holds no names", where=file.name, expected=_EXPECTED[kind])
+    return Dictionary(kind, digest_json([digest_file(file), _READER_VERSION])[:16], rows)
 
 
-_READER_VERSION: Final = 1
+_READER_VERSION: Final = 2
+_EXPECTED: Final = {
+    "unii": "Parquet or CSV with the columns name, type, unii and display_name",
+    "synonyms": "text with two columns, a tab between",
+    "fda": "Parquet or CSV with the columns DrugName and ActiveIngredient",
+    "rxnorm": "RXNCONSO.RRF of an RxNorm release",
+    "csv": "CSV or Parquet with the columns name and ingredient",
+}
 
 
 def _open_text(path: Path) -> io.TextIOBase:
@@ -115,7 +134,7 @@ def _columns(path: Path, *wanted: tuple[str, ...]) -> list[list[Any]]:
         table = pq.read_table(path)
     else:
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
-            text = stream.read()
+            text = to_utf8(stream.read())
         mark = max(b",;\t|", key=lambda m: text.split(b"\n", 1)[0].count(bytes([m])))
         table = pacsv.read_csv(
             io.BytesIO(text),
@@ -135,6 +154,7 @@ def _columns(path: Path, *wanted: tuple[str, ...]) -> list[list[Any]]:
 
 
 def _unii(path: Path) -> Iterator[Entry]:
+    """Official names first; of substances that have an official or brand name the common names may be misspelled too."""
     names, types, codes, shown = _columns(path, ("name",), ("type",), ("unii",), ("display_name",))
     medicines = {c for c, t in zip(codes, types, strict=True) if t in {"bn", "of"}}
     rank = {"of": 0, "cn": 1, "bn": 2, "cd": 3}
@@ -146,12 +166,18 @@ def _unii(path: Path) -> Iterator[Entry]:
         ),
         key=lambda row: row[0],
     )
-    for kind, name, display, medicine in rows:
-        yield Entry(
-            name,
-            (display,),
-            "brand" if kind == rank["bn"] else "substance" if medicine and kind < rank["cd"] else "other",
-        )
+    for order, name, display, medicine in rows:
+        yield Entry(name, (display,), _unii_kind(order, name, display, medicine=medicine))
+
+
+def _unii_kind(order: int, name: str, display: str, *, medicine: bool) -> Kind:
+    if order >= _CODE or not medicine:
+        return "other"
+    return "substance" if order == 0 or name == display else "brand"
+
+
+_CODE: Final = 3
+"""Rank of codes such as NSC-91485 among the types of UNII names."""
 
 
 def _synonyms(path: Path) -> Iterator[Entry]:

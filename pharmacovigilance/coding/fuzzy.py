@@ -19,10 +19,14 @@ _WINDOW: Final = 2
 _SHORTEST: Final = 5
 _SUGGESTED: Final = 70
 """Least similarity (0 to 100) of a suggestion."""
-_FAR_BEGIN: Final = 10
+_FAR_BEGIN: Final = 11
 """Letters from which even the first one may be wrong."""
-_BRAND_SWAP: Final = 10
+_LONG_BRAND: Final = 10
 """Letters from which a brand may have another letter in place of one of its own; shorter ones only more, fewer or swapped."""
+_SURE_LENGTH: Final = 9
+"""Below so many letters only vowels, doubled and swapped letters may differ: CLONIPIN is not CLONIXIN."""
+_VOWELS: Final = re.compile(r"[AEIOUY]+")
+_DOUBLED: Final = re.compile(r"(.)\1")
 _GAPS: Final = re.compile(r"[\s/-]+")
 _BATCH: Final = 512
 _CODES: Final = re.compile(r"\d+|\b[A-Z]\b")
@@ -42,12 +46,12 @@ class Near:
 
 
 def edits_allowed(length: int, *, brand: bool) -> int:
-    """Wrong letters that names may have when the longer of them has this length.
+    """Wrong letters that names may have when the shorter of them has this length.
 
-    Names of substances are built to be told apart: 1 from 7 letters, 2 from 11, 3 from 16. Brand names are short and
+    Names of substances are built to be told apart: 1 from 6 letters, 2 from 11, 3 from 16. Brand names are short and
     alike, and a brand that no dictionary knows lies often one letter from another one: 1 from 8 letters, 2 from 13.
     """
-    steps = (8, 13) if brand else (7, 11, 16)
+    steps = (8, 13) if brand else (6, 11, 16)
     return sum(length >= step for step in steps)
 
 
@@ -115,37 +119,55 @@ class FuzzyIndex:
         near = [
             (int(distances[i]), choices[i])
             for i in np.flatnonzero(distances <= limit)
-            if _CODES.findall(choices[i]) == codes and self._plausible(name, choices[i], int(distances[i]))
+            if _CODES.findall(choices[i]) == codes
         ]
-        if not near:
+        plausible = [(d, k) for d, k in near if self._plausible(name, k, d)]
+        if not plausible:
             return None
-        least = min(near)[0]
-        best = [k for d, k in sorted(near) if d == least]
-        best.sort(key=lambda k: (k in self._thesaurus.brands, k))
-        score = 100 * (1 - least / max(len(name), len(best[0])))
-        wanted = self._thesaurus.find(best[0])
-        rival = next((k for k in best[1:] if self._thesaurus.find(k) != wanted), "")
-        return Near(best[0], round(score, 1), rival)
+        least = min(plausible)[0]
+        best = min((k for d, k in plausible if d == least), key=lambda k: (k in self._thesaurus.brands, k))
+        score = 100 * (1 - least / max(len(name), len(best)))
+        wanted = self._thesaurus.find(best)
+        # A name as near that is no plausible misspelling still makes the match unsure.
+        rival = next((k for d, k in near if d <= least and self._thesaurus.find(k) != wanted), "")
+        return Near(best, round(score, 1), rival)
 
     def _plausible(self, name: str, key: str, distance: int) -> bool:
-        brand = key in self._thesaurus.brands
-        longer = max(len(name), len(key))
-        if name[0] != key[0] and (distance > 1 or longer < _FAR_BEGIN):
+        """Tell whether ``name`` may be a misspelling of ``key``; the rules were set on names that were read one by one."""
+        if _bare(name) == _bare(key):
+            return True
+        if name == key + "S":  # a plural names a class: PENICILLINS
             return False
-        if brand and (name[:2] != key[:2] or (len(name) == len(key) < _BRAND_SWAP and sorted(name) != sorted(key))):
+        brand, shorter = key in self._thesaurus.brands, min(len(name), len(key))
+        if name[0] != key[0] and (distance > 1 or shorter < _FAR_BEGIN):
             return False
-        return distance <= edits_allowed(longer, brand=brand) and _words_agree(name, key, brand=brand)
+        if brand and (name[:2] != key[:2] or (len(name) == len(key) < _LONG_BRAND and sorted(name) != sorted(key))):
+            return False
+        if shorter < _SURE_LENGTH and not _vowel_slip(name, key):
+            return False
+        return distance <= edits_allowed(shorter, brand=brand) and _words_agree(name, key, brand=brand)
+
+
+def _bare(name: str) -> str:
+    return _GAPS.sub("", name)
+
+
+def _vowel_slip(name: str, key: str) -> bool:
+    """Tell whether two names are equal but for vowels, doubled letters and the order of letters."""
+    return _DOUBLED.sub(r"\1", _VOWELS.sub("", name)) == _DOUBLED.sub(r"\1", _VOWELS.sub("", key)) or (
+        sorted(name) == sorted(key)
+    )
 
 
 def _words_agree(name: str, key: str, *, brand: bool) -> bool:
-    """Each word may be off by what its own length allows: POTASSIUM CL is not POTASSIUM PCA."""
+    """Tell whether each word is off by no more than its own length allows: POTASSIUM CL is not POTASSIUM PCA."""
     from rapidfuzz.distance import OSA
 
     mine, other = _GAPS.split(name), _GAPS.split(key)
     if len(mine) != len(other):
         return True
     return all(
-        a == b or OSA.distance(a, b) <= edits_allowed(max(len(a), len(b)), brand=brand)
+        a == b or OSA.distance(a, b) <= edits_allowed(min(len(a), len(b)), brand=brand)
         for a, b in zip(mine, other, strict=True)
     )
 

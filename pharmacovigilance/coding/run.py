@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CODER_VERSION: Final = 1
+CODER_VERSION: Final = 2
 """Raised when the rules of :mod:`.coder`, :mod:`.spelling` or :mod:`.fuzzy` change what a name is coded to."""
 DRUG_NAMES: Final = "drug_names.parquet"
 UNCODED: Final = "uncoded.parquet"

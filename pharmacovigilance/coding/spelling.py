@@ -110,7 +110,7 @@ def stems(name: str) -> Iterator[str]:
     words = name.split()
     while len(words) > 1 and (words[-1] in SALTS or words[-1] in HYDRATES):
         last, words = words[-1], words[:-1]
-        if last not in HYDRATES and all(w in METALS or w in SALTS for w in words):
+        if last not in HYDRATES and all(w in METALS for w in words):
             return
         yield " ".join(words)
     if (

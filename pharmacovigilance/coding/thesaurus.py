@@ -43,6 +43,8 @@ class Thesaurus:
                 short = without_noise(key)
                 if len(short) > _SHORTEST and short not in self._raw:
                     self._short.setdefault(short, key)
+                elif len(self._raw[key]) > 1 and self._is_part(short, key):
+                    self._raw[short] = self._raw[key]
 
     def _enter(self, entry: Entry) -> None:
         key = tidy(entry.name)
@@ -61,6 +63,11 @@ class Thesaurus:
         if known is None:
             known = self._spelled[ingredient] = tidy(ingredient)
         return known
+
+    def _is_part(self, brand: str, product: str) -> bool:
+        """Tell whether a brand is listed under one ingredient of a product that carries its name: ADVAIR, ADVAIR DISKUS."""
+        known = self._raw.get(brand, ())
+        return len(known) == 1 and brand in self.brands and known[0] in self._raw[product]
 
     def __len__(self) -> int:
         return len(self._raw)

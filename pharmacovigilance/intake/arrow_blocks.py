@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from cinchona.errors import ColumnError, InputError
 from cinchona.pharmacovigilance.intake.dictionary_kernels import PADDING
+from cinchona.pharmacovigilance.intake.encoding import to_utf8
 from cinchona.pharmacovigilance.intake.split_kernel import TOO_FEW
-from cinchona.pharmacovigilance.intake.textfile import Block, tidy_name, to_utf8
+from cinchona.pharmacovigilance.intake.textfile import Block, tidy_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

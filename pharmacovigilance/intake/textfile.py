@@ -12,6 +12,7 @@ import pyarrow as pa
 from cinchona.errors import InputError
 from cinchona.pharmacovigilance.intake import kernels, split_kernel
 from cinchona.pharmacovigilance.intake.dictionary_kernels import PADDING
+from cinchona.pharmacovigilance.intake.encoding import to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,25 +214,3 @@ def tidy_name(name: str) -> str:
     'ra_report'
     """
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-
-
-def to_utf8(data: bytes) -> bytes:
-    """UTF-8 of a stretch of whole lines: lines that are not UTF-8 are taken for Windows Latin-1."""
-    if data.isascii():
-        return data
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return b"\n".join(_lineto_utf8(line) for line in data.split(b"\n"))
-    return data
-
-
-def _lineto_utf8(line: bytes) -> bytes:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        try:
-            return line.decode("cp1252").encode()
-        except UnicodeDecodeError:
-            return line.decode("latin-1").encode()
-    return line

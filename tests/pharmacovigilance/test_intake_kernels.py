@@ -15,6 +15,7 @@ from cinchona.errors import InputError
 from cinchona.pharmacovigilance.intake import dictionary_kernels, kernels, split_kernel, textfile
 from cinchona.pharmacovigilance.intake.arrow_blocks import Part, block_of
 from cinchona.pharmacovigilance.intake.columns import NumberKeys, TextCoder, TextKeys
+from cinchona.pharmacovigilance.intake.encoding import to_utf8
 from cinchona.pharmacovigilance.intake.textfile import Block, DelimitedFile
 
 FIELD = st.text(st.characters(codec="utf-8", exclude_characters="$", exclude_categories=("Cc", "Cs")), max_size=12)
@@ -63,7 +64,7 @@ def test_any_bytes_end_in_rows_or_broken_rows(body: bytes, block: int) -> None:
         t for b in blocks for t in b.raw_broken()
     )
     # Nothing vanishes: every letter of the file is in a field or in a broken row.
-    letters = [c for c in textfile.to_utf8(body).decode() if c.isascii() and c.isalnum()]
+    letters = [c for c in to_utf8(body).decode() if c.isascii() and c.isalnum()]
     assert sorted(letters) == sorted(c for c in kept if c.isascii() and c.isalnum())
 
 
