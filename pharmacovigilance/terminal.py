@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -42,13 +43,17 @@ def show_rows(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]
     console.print()
 
 
+_KEY: Final = re.compile(r"(?:^|_)(?:key|id|no)(?:_|$)")
+"""Columns of numbers that are names: they are copied into other commands, so no separators."""
+
+
 def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{100 * value:.1f} %" if name.startswith("no_") or name.endswith("share") else f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+        return str(value) if _KEY.search(name) else f"{value:,}"
     if isinstance(value, list | tuple):
         return ", ".join(str(v) for v in value)
     return str(value)

@@ -47,7 +47,7 @@ class CoReporting:
 
     def write(self, store: ReportStore, path: Path) -> dict[str, Any]:
         """Cluster the terms of ``store``."""
-        view = store.analysis_view(drug="name")
+        view = store.analysis_view(drug="name", duplicates="keep")  # the same before and after a search for duplicates
         names = [tidy_term(t) for t in view.reaction_names.arrow().column("reaction").to_pylist()]
         pairs = view.reactions.arrow()
         terms, groups = cluster(

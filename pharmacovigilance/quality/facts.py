@@ -46,6 +46,18 @@ _SPREADS: Final = {
     "outcome": "SELECT coalesce(outcome, 'not given') AS value, count(*) AS reports FROM outcomes GROUP BY ALL "
     "ORDER BY 2 DESC LIMIT 12",
 }
+_MEANINGS: Final = {
+    "sex": {"F": "female", "M": "male"},
+    "reporter": {
+        "MD": "physician", "PH": "pharmacist", "OT": "other professional", "HP": "health professional", "LW": "lawyer",
+        "CN": "consumer", "RN": "nurse",
+    },
+    "outcome": {
+        "DE": "death", "LT": "life-threatening", "HO": "hospital stay", "DS": "disability", "CA": "congenital anomaly",
+        "RI": "intervention to prevent harm", "OT": "other serious",
+    },
+}  # fmt: skip
+"""What the codes mean that all sources share; shown beside them."""
 TOP_UNCODED: Final = 30
 TOP_NAMES: Final = 15
 
@@ -99,7 +111,7 @@ def gather(store: ReportStore) -> StoreFacts:
         rows=rows,
         quarters=quarters,
         roles=ask(_ROLES),
-        spreads={name: ask(query) for name, query in _SPREADS.items()},
+        spreads={name: [_with_meaning(name, row) for row in ask(query)] for name, query in _SPREADS.items()},
         set_aside=ask(_SET_ASIDE),
         files=[{"set": r.number, "source": r.source, "quarter": r.quarter, **f.model_dump()}
                for r in store.receipts for f in r.files],
@@ -110,6 +122,11 @@ def gather(store: ReportStore) -> StoreFacts:
         duplicates=duplicates.header if duplicates else {},
         warnings=_warnings(store, quarters, coding, duplicates),
     )  # fmt: skip
+
+
+def _with_meaning(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    meaning = _MEANINGS.get(name, {}).get(row["value"])
+    return {**row, "value": f"{row['value']} {meaning}"} if meaning else row
 
 
 def _top(column: str, table: str) -> str:
