@@ -28,7 +28,8 @@ from cinchona.pharmacovigilance.signals.report.page import write_report
 from cinchona.pharmacovigilance.signals.report.profile import profile
 from cinchona.pharmacovigilance.signals.rules.rule_sets import RuleSet, load_rules, rank_signals, rule_set
 from cinchona.pharmacovigilance.signals.scoring import SignalTable
-from cinchona.pharmacovigilance.signals.view import SignalSettings, SignalView
+from cinchona.pharmacovigilance.signals.table_view import open_view
+from cinchona.pharmacovigilance.signals.view import PairView, SignalSettings
 from cinchona.pipelines.config import TrackingConfig
 from cinchona.protocols import TrackedRun, Tracker
 from cinchona.settings import Config
@@ -94,7 +95,7 @@ def run_signals(
     """Count, score, rank, report and judge the signals of a report store.
 
     Args:
-        store: Folder of the report store.
+        store: Folder of the report store, or a file with a table of counts.
         out: Folder for the results; files of an earlier run are replaced.
         settings: Settings; None for the defaults.
         seed: Seed of the bootstrap of the evaluation.
@@ -106,15 +107,16 @@ def run_signals(
         UnknownNameError: if a drug, event, measure or rule does not exist.
     """
     chosen = settings or SignalRunSettings()
-    opened = room.open(store)
+    source = Path(store)
+    digest = digest_file(source) if source.is_file() else room.open(source).content_id
     folder = Path(out)
-    with (tracker or NullTracker()).run(Path(store).name, kind="signals") as run:
+    with (tracker or NullTracker()).run(source.name, kind="signals") as run:
         run.log_params(_flat(chosen.model_dump(mode="json")) | {"seed": seed})
-        run.log_dataset(Path(store).name, digest=opened.content_id, source=Path(store).name, context="reports")
+        run.log_dataset(source.name, digest=digest, source=source.name, context="reports")
         begun = time.monotonic()
         rules = _rules(chosen)
         needed = [name for rule in rules for name in rule.measures]
-        view = SignalView.of_store(opened, chosen.signals).with_measures(needed)
+        view = open_view(source, chosen.signals).with_measures(needed)
         table = view.table()
         result = _Writer(folder, run).write(view, table, rules, chosen, seed=seed)
         run.log_metrics({"seconds": time.monotonic() - begun})
@@ -129,7 +131,7 @@ class _Writer:
         self._files: list[Path] = []
 
     def write(
-        self, view: SignalView, table: SignalTable, rules: list[RuleSet], settings: SignalRunSettings, *, seed: int
+        self, view: PairView, table: SignalTable, rules: list[RuleSet], settings: SignalRunSettings, *, seed: int
     ) -> SignalResult:
         self._frame("signals.parquet", table.frame)
         self._frame("conventions.csv", table.conventions())
@@ -151,7 +153,7 @@ class _Writer:
             self._folder, table.frame.height, view.counts.total, found, skipped, prior, tuple(self._files)
         )
 
-    def _skipped(self, view: SignalView, rules: list[RuleSet]) -> dict[str, str]:
+    def _skipped(self, view: PairView, rules: list[RuleSet]) -> dict[str, str]:
         """Rules that need a prior that may not be used, with the reason: no list is better than an empty one."""
         needing = [rule.name for rule in rules if rule.needs_prior]
         if not needing or not view.prior_is_missing:
@@ -173,7 +175,7 @@ class _Writer:
         self._run.log_metrics({f"signals_{name}": count for name, count in found.items()})
         return found
 
-    def _report(self, view: SignalView, settings: SignalRunSettings, rules: list[RuleSet]) -> None:
+    def _report(self, view: PairView, settings: SignalRunSettings, rules: list[RuleSet]) -> None:
         names = [("drug", name) for name in settings.report_drugs] + [
             ("event", name) for name in settings.report_events
         ]
@@ -182,7 +184,7 @@ class _Writer:
             write_report(profile(view, **{kind: name}, rule=rules[0] if rules else None), path)
             self._keep(path, "reports")
 
-    def _judge(self, view: SignalView, settings: SignalRunSettings, seed: int) -> None:
+    def _judge(self, view: PairView, settings: SignalRunSettings, seed: int) -> None:
         assert settings.reference is not None
         reference = read_reference(settings.reference, columns=settings.reference_columns)
         judged = judge_reference(view, reference, config=settings.evaluation, seed=seed)

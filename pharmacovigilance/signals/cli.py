@@ -16,10 +16,14 @@ from cinchona.pharmacovigilance.terminal import say
 if TYPE_CHECKING:
     import polars as pl
 
+    from cinchona.pharmacovigilance.signals.counting.pairs import Definition
     from cinchona.pharmacovigilance.signals.rules.rule_sets import RuleSet
-    from cinchona.pharmacovigilance.signals.view import SignalView
+    from cinchona.pharmacovigilance.signals.view import PairView
 
-Store = Annotated[Path, typer.Argument(metavar="STORE", help="Report store, as `cinchona signals ingest` makes it.")]
+Store = Annotated[
+    Path,
+    typer.Argument(metavar="STORE", help="Report store, as `cinchona signals ingest` makes it, or a table of counts."),
+]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write the table there: .parquet or .csv, formula-safe.")
 ]
@@ -61,8 +65,9 @@ def count(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Count reports by drug and event, with margins and expected counts."""
     view = _view(store, config, [*(overrides or ()), "measures=[rrr]"], quiet=quiet)
-    frame = view.signals(drug, event, by)
+    frame = _most_reported(view.signals(drug, event, by), by, as_file=out is not None or as_json)
     _show(frame.drop("rrr", "sparse"), out, as_json=as_json, rows=rows)
+    _say_how(view.counts.definition)
 
 
 @app.command("score")
@@ -81,9 +86,11 @@ def score_(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Score drug-event pairs by every measure of the settings."""
     view = _view(store, config, overrides, quiet=quiet)
-    _show(view.signals(drug, event, by), out, as_json=as_json, rows=rows)
+    frame = _most_reported(view.signals(drug, event, by), by, as_file=out is not None or as_json)
+    _show(frame, out, as_json=as_json, rows=rows)
+    _say_how(view.counts.definition)
     if any(name == "gps" for name in view.settings.measures):
-        say(f"prior ({view.prior.likelihood.value}): {view.prior.status.value}, {view.prior.explanation}")
+        say(f"{view.prior.verdict} (likelihood {view.prior.likelihood.value})")
 
 
 @app.command()
@@ -107,12 +114,13 @@ def rank(  # noqa: PLR0913 - the options of the command
     chosen = _rule(rule, rules)
     view = _view(store, config, overrides, quiet=quiet)
     if not any(item.startswith("measures=") for item in overrides or ()) and config is None:
-        view = _narrow(view, chosen)
+        view = view.with_settings(measures=chosen.measures or ("rrr",))
     if chosen.needs_prior:
         view.require_prior()
     ranked = rank_signals(view.with_measures(chosen.measures).signals(drug, event), chosen)
     say(f"{ranked.height:,} signals by {chosen.title or chosen.name}: {chosen.when}")
     _show(ranked, out, as_json=as_json, rows=rows)
+    _say_how(view.counts.definition)
 
 
 @app.command()
@@ -180,22 +188,14 @@ def evaluate(  # noqa: PLR0913 - the options of the command
     _show(judged.figures, out, as_json=as_json, rows=200)
 
 
-def _view(store: Path, config: Path | None, overrides: Sequence[str] | None, *, quiet: bool) -> SignalView:
-    import cinchona.pharmacovigilance as room
+def _view(store: Path, config: Path | None, overrides: Sequence[str] | None, *, quiet: bool) -> PairView:
     from cinchona.logs import configure_logging
-    from cinchona.pharmacovigilance.signals.view import SignalSettings, SignalView
+    from cinchona.pharmacovigilance.signals.table_view import open_view
+    from cinchona.pharmacovigilance.signals.view import SignalSettings
     from cinchona.settings import load_settings
 
     configure_logging(quiet=quiet)
-    settings = load_settings(SignalSettings, file=config, overrides=overrides or ())
-    return SignalView.of_store(room.open(store), settings)
-
-
-def _narrow(view: SignalView, rule: RuleSet) -> SignalView:
-    """Compute the measures of the rule alone."""
-    from cinchona.pharmacovigilance.signals.view import SignalView
-
-    return SignalView(view.reports, view.settings.model_copy(update={"measures": rule.measures or ("rrr",)}))
+    return open_view(store, load_settings(SignalSettings, file=config, overrides=overrides or ()))
 
 
 def _rule(name: str, path: Path | None) -> RuleSet:
@@ -205,9 +205,8 @@ def _rule(name: str, path: Path | None) -> RuleSet:
 
 
 def _show(frame: pl.DataFrame, out: Path | None, *, as_json: bool, rows: int) -> None:
-    import polars as pl
-
     from cinchona.pharmacovigilance.signals.export import formula_safe, write_frame
+    from cinchona.pharmacovigilance.signals.preview import preview
 
     if out is not None:
         write_frame(frame, out)
@@ -216,10 +215,26 @@ def _show(frame: pl.DataFrame, out: Path | None, *, as_json: bool, rows: int) ->
         for row in formula_safe(frame).iter_rows(named=True):
             typer.echo(json.dumps({k: _plain(v) for k, v in row.items()}, ensure_ascii=False))
     else:
-        options = {"tbl_rows": rows, "tbl_cols": 24, "fmt_str_lengths": 60, "tbl_width_chars": 200}
-        with pl.Config(**options, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):  # type: ignore[arg-type]
-            typer.echo(str(frame.head(rows)))
-        say(f"{min(rows, frame.height):,} of {frame.height:,} rows; --out FILE writes all")
+        text, hidden = preview(frame, rows)
+        typer.echo(text)
+        say(f"{min(rows, frame.height):,} of {frame.height:,} rows{_not_shown(hidden)}; --out FILE writes all")
+
+
+def _most_reported(frame: pl.DataFrame, by: Sequence[str] | None, *, as_file: bool) -> pl.DataFrame:
+    """For a terminal the most reported pairs come first; files keep the order of names."""
+    return frame if as_file or by else frame.sort("n", descending=True, maintain_order=True)
+
+
+def _say_how(definition: Definition) -> None:
+    strata = f"; expected counts over strata of {definition.strata}" if definition.strata else ""
+    say(
+        f"counted: {definition.counting}, drug roles: {definition.roles}, of: {definition.universe}, "
+        f"compared with: {definition.comparator}{strata}"
+    )
+
+
+def _not_shown(columns: Sequence[str]) -> str:
+    return f", without the columns {', '.join(columns)}" if columns else ""
 
 
 def _plain(value: object) -> object:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from cinchona.pharmacovigilance.signals.errors import UnknownNameError
 
 
 def nearest_names(name: str, labels: pa.Array | Iterable[str], *, n: int = 3, cutoff: float = 60.0) -> list[str]:
@@ -18,3 +21,17 @@ def nearest_names(name: str, labels: pa.Array | Iterable[str], *, n: int = 3, cu
     choices = [str(label) for label in (labels.to_pylist() if isinstance(labels, pa.Array) else labels)]
     found = process.extract(name, choices, scorer=fuzz.WRatio, processor=default_process, limit=n, score_cutoff=cutoff)
     return [label for label, _, _ in found]
+
+
+def code_of(labels: pa.Array, name: str, *, what: str) -> int:
+    """Position of ``name`` among ``labels``.
+
+    Raises:
+        UnknownNameError: if it does not occur, with the nearest names; ``what`` says what it is a name of.
+    """
+    code = pc.index(labels, pa.scalar(name, labels.type)).as_py()
+    if code < 0:
+        near = nearest_names(name, labels)
+        hint = f"did you mean {', '.join(map(repr, near))}?" if near else "see the labels of the reports"
+        raise UnknownNameError(f"no {what} is called {name!r}", expected=f"one of {len(labels)} names", remedy=hint)
+    return int(code)

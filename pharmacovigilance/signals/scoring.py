@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from cinchona.errors import ConfigError
+from cinchona.errors import ConfigError, InputError
 from cinchona.pharmacovigilance.signals.counting.pairs import Cells, Definition, PairCounts
 from cinchona.pharmacovigilance.signals.gps.fit import FitStatus, PriorFit, fit_prior
 from cinchona.pharmacovigilance.signals.gps.prior import GammaMixture, PriorLikelihood
@@ -103,6 +103,9 @@ def score_table(
     Returns:
         One row.
 
+    Raises:
+        InputError: if a cell is negative or not whole, or all are 0.
+
     Warns:
         SparseTableWarning: if an expected cell is below 5.
 
@@ -110,6 +113,8 @@ def score_table(
     2.75
     """
     a, b, c, d = cells
+    if any(x != int(x) for x in cells if np.isfinite(x)) or not sum(cells):
+        raise InputError(f"the cells {cells} are no counts of reports", expected="whole numbers, not all 0")
     warn_if_sparse(Cells.of(a, b, c, d), drug=drug, event=event)
     counts = PairCounts(
         pa.array([drug], pa.string()), pa.array([event], pa.string()), np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([a]),

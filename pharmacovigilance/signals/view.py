@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
+from cinchona.pharmacovigilance.signals.counting.comparators import reports_of_class
 from cinchona.pharmacovigilance.signals.counting.count import CountConfig, count_by, count_pairs
+from cinchona.pharmacovigilance.signals.counting.grouping import group_events
 from cinchona.pharmacovigilance.signals.counting.pairs import PairCounts
 from cinchona.pharmacovigilance.signals.counting.reports import CaseReports
 from cinchona.pharmacovigilance.signals.counting.strata import stratify
+from cinchona.pharmacovigilance.signals.counting.tables import CountColumns
+from cinchona.pharmacovigilance.signals.counting.timeline import timeline
 from cinchona.pharmacovigilance.signals.gps.fit import FitStatus, PriorFit, fit_prior
 from cinchona.pharmacovigilance.signals.gps.prior import PriorLikelihood
 from cinchona.pharmacovigilance.signals.measures.catalogue import DEFAULT_MEASURES, measure
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+V = TypeVar("V", bound="PairView")
 KEPT_VIEWS: Final = 3
 """Views that an opened store keeps."""
 Names = str | Sequence[str] | None
@@ -46,6 +52,9 @@ class SignalSettings(Config):
     """What an event is: ``term``, ``group`` or ``verbatim``."""
     count: CountConfig = Field(default_factory=CountConfig)
     """Roles, unit and universe of the counts."""
+    compare_within: tuple[str, ...] = ()
+    """Drugs of a class that are compared with each other only, in the reports that list one of them; none: every drug
+    is compared with all other reports."""
     strata: tuple[str, ...] = ()
     """Case facts that expected counts are stratified by, for example ``["age", "sex", "year"]``; none: crude."""
     measures: tuple[str, ...] = DEFAULT_MEASURES
@@ -59,51 +68,58 @@ class SignalSettings(Config):
     Rules that need a prior always stop."""
     min_reports: int = Field(1, ge=1)
     """Pairs with fewer reports are counted for margins and prior but not listed."""
+    table: CountColumns = Field(default_factory=CountColumns)
+    """Columns of a table of counts, where one stands in place of a store and its headers are not the usual ones."""
 
 
-@dataclass(frozen=True)
-class SignalView:
-    """Counts and scores of one set of reports under one group of settings; what is costly is done once."""
+class PairView(ABC):
+    """Counts and scores under one group of settings; what is costly is done once."""
 
-    reports: CaseReports
-    """The reports."""
     settings: SignalSettings
-    """How they are counted and scored."""
+    """How the pairs are counted and scored."""
 
-    @classmethod
-    def of_store(cls, store: ReportStore, settings: SignalSettings | None = None) -> SignalView:
-        """Read the store's current distinct cases; an opened store keeps its last views, so that asking again is quick."""
-        chosen = settings or SignalSettings()
-        view = store.analysis_view(duplicates=chosen.duplicates, drug=chosen.drug_names, reaction=chosen.reactions)
-        kept: dict[str, SignalView] = vars(store).setdefault("_signal_views", {})
-        key = f"{view.folder.name} {chosen.model_dump_json()}"
-        if key not in kept:
-            same = next((v for k, v in kept.items() if k.startswith(view.folder.name)), None)
-            found = cls(same.reports if same is not None else reports_of_view(view), chosen)
-            while len(kept) >= KEPT_VIEWS:
-                del kept[next(iter(kept))]
-            kept[key] = found
-        return kept[key]
-
-    @cached_property
+    @property
+    @abstractmethod
     def counts(self) -> PairCounts:
-        """Counts of all pairs, with stratified expected counts if the settings name strata."""
-        strata = stratify(self.reports, self.settings.strata) if self.settings.strata else None
-        return count_pairs(self.reports, self.settings.count, strata=strata)
+        """Counts of all pairs, with their margins."""
+
+    @abstractmethod
+    def with_settings(self, **changes: object) -> Self:
+        """The same pairs under other settings that do not change the counts or the prior, both of which are kept."""
+
+    @abstractmethod
+    def strata(self, by: Sequence[str]) -> dict[str, PairCounts]:
+        """Counts of each stratum on its own.
+
+        Raises:
+            ColumnError: if there is no such fact.
+        """
+
+    @abstractmethod
+    def over_time(self, drug: str, event: str) -> pl.DataFrame:
+        """One pair by quarter, as :func:`~cinchona.pharmacovigilance.signals.counting.timeline.timeline` gives it.
+
+        Raises:
+            ColumnError: if there are no dates.
+        """
+
+    @abstractmethod
+    def with_event_groups(self, groups: Mapping[str, Sequence[str]]) -> PairView:
+        """The same with further events, each a list of terms.
+
+        Raises:
+            InputError: if no term of a group occurs.
+            UsageError: if the counts cannot be regrouped.
+        """
 
     @cached_property
     def prior(self) -> PriorFit:
         """Prior fitted to the whole table."""
         return fit_prior(self.counts, self.settings.prior)
 
-    def with_measures(self, names: Iterable[str]) -> SignalView:
+    def with_measures(self, names: Iterable[str]) -> Self:
         """The same view with further measures; counts and prior are kept."""
-        measures = tuple(dict.fromkeys([*self.settings.measures, *names]))
-        other = SignalView(self.reports, self.settings.model_copy(update={"measures": measures}))
-        other.__dict__.update(
-            {name: self.__dict__[name] for name in ("counts", "prior", "_said") if name in self.__dict__}
-        )
-        return other
+        return self.with_settings(measures=tuple(dict.fromkeys([*self.settings.measures, *names])))
 
     def signals(self, drug: Names = None, event: Names = None, by: Names = None) -> pl.DataFrame:
         """Score drug-event pairs.
@@ -134,7 +150,7 @@ class SignalView:
             return self.table(drug, event).frame
         kinds = [by] if isinstance(by, str) else list(by)
         parts = []
-        for label, counts in count_by(self.reports, stratify(self.reports, kinds), self.settings.count).items():
+        for label, counts in self.strata(kinds).items():
             table = self._score(counts, drug, event)
             parts.append(table.frame.select(pl.lit(label).alias("_".join(kinds)), pl.all()))
         return pl.concat(parts) if parts else self.table(drug, event).frame.clear()
@@ -175,12 +191,12 @@ class SignalView:
         self.__dict__["_said"] = True
         columns = [c for name in self.settings.measures for c in measure(name).columns if measure(name).needs_prior]
         logger.warning(
-            "%s are left empty: %s. What to do: %s", ", ".join(columns), self.prior.verdict, self.prior.remedy
+            "%s are left empty, since the prior fit is not usable; %s", ", ".join(columns), self.prior.remedy
         )
 
     def _pick(self, counts: PairCounts, drug: Names, event: Names) -> PairCounts:
-        drugs = None if drug is None else [self.reports.drug_code(name) for name in _listed(drug)]
-        events = None if event is None else [self.reports.event_code(name) for name in _listed(event)]
+        drugs = None if drug is None else [counts.drug_code(name) for name in _listed(drug)]
+        events = None if event is None else [counts.event_code(name) for name in _listed(event)]
         if drugs is not None and events is not None:
             pairs = [(d, e) for d in _listed(drug) for e in _listed(event)]
             return counts.at([d for d, _ in pairs], [e for _, e in pairs])[0]
@@ -190,6 +206,77 @@ class SignalView:
         if events is not None:
             keep &= np.isin(counts.event, events)
         return counts if keep.all() else counts.take(keep)
+
+
+@dataclass(frozen=True)
+class SignalView(PairView):
+    """Counts and scores of one set of reports."""
+
+    reports: CaseReports
+    """The reports."""
+    settings: SignalSettings
+    """How they are counted and scored."""
+
+    @classmethod
+    def of_store(cls, store: ReportStore, settings: SignalSettings | None = None) -> SignalView:
+        """Read the store's current distinct cases; an opened store keeps its last views, so that asking again is quick."""
+        chosen = settings or SignalSettings()
+        view = store.analysis_view(duplicates=chosen.duplicates, drug=chosen.drug_names, reaction=chosen.reactions)
+        kept: dict[str, SignalView] = vars(store).setdefault("_signal_views", {})
+        key = f"{view.folder.name} {chosen.model_dump_json()}"
+        if key not in kept:
+            same = next((v for k, v in kept.items() if k.startswith(view.folder.name)), None)
+            found = cls(same.reports if same is not None else reports_of_view(view), chosen)
+            while len(kept) >= KEPT_VIEWS:
+                del kept[next(iter(kept))]
+            kept[key] = found
+        return kept[key]
+
+    @cached_property
+    def counts(self) -> PairCounts:
+        """Counts of all pairs, with stratified expected counts if the settings name strata."""
+        strata = stratify(self.compared, self.settings.strata) if self.settings.strata else None
+        return self._stated(count_pairs(self.compared, self.settings.count, strata=strata))
+
+    @cached_property
+    def compared(self) -> CaseReports:
+        """The reports that are counted: all, or those of the class whose drugs are compared with each other."""
+        members = self.settings.compare_within
+        if not members:
+            return self.reports
+        return reports_of_class(self.reports, members, name="compare_within", roles=self.settings.count.roles)
+
+    def _stated(self, counts: PairCounts) -> PairCounts:
+        members = self.settings.compare_within
+        if not members:
+            return counts
+        words = (
+            f"reports with another of the {len(members)} drugs {', '.join(members[:5])}{', …' if members[5:] else ''}"
+        )
+        return replace(counts, definition=replace(counts.definition, comparator=words))
+
+    def with_settings(self, **changes: object) -> SignalView:
+        """The same reports under other settings that do not change the counts or the prior, both of which are kept."""
+        return kept(self, SignalView(self.reports, self.settings.model_copy(update=changes)))
+
+    def strata(self, by: Sequence[str]) -> dict[str, PairCounts]:
+        """Counts of each stratum on its own: universe, margins and comparator are those of the stratum."""
+        found = count_by(self.compared, stratify(self.compared, by), self.settings.count)
+        return {label: self._stated(counts) for label, counts in found.items()}
+
+    def over_time(self, drug: str, event: str) -> pl.DataFrame:
+        """One pair by quarter."""
+        return timeline(self.compared, drug, event, config=self.settings.count)
+
+    def with_event_groups(self, groups: Mapping[str, Sequence[str]]) -> SignalView:
+        """The same reports with further events, each a list of terms; a report with two of them counts once."""
+        return SignalView(group_events(self.reports, groups), self.settings)
+
+
+def kept(old: PairView, new: V) -> V:
+    """Hand on what ``old`` has computed and ``new`` would compute alike."""
+    new.__dict__.update({name: old.__dict__[name] for name in ("counts", "prior", "_said") if name in old.__dict__})
+    return new
 
 
 def _listed(names: Names) -> list[str]:

@@ -34,6 +34,19 @@ def count_within_class(
         InputError: if no member occurs.
     """
     wanted = config or CountConfig()
+    counts = count_pairs(reports_of_class(reports, members, name=name, roles=wanted.roles), wanted)
+    comparator = f"reports with another drug of the class {name!r}"
+    return replace(counts, definition=replace(counts.definition, comparator=comparator))
+
+
+def reports_of_class(
+    reports: CaseReports, members: Iterable[str], *, name: str, roles: Iterable[str] | None = None
+) -> CaseReports:
+    """Cut reports down to those with a drug of a class in one of ``roles``, and their drugs to those of the class.
+
+    Raises:
+        InputError: if no member occurs.
+    """
     names = pa.chunked_array([pa.array(list(members), pa.string())])
     codes = positions(names, reports.drug_labels)
     codes = codes[codes >= 0]
@@ -41,11 +54,8 @@ def count_within_class(
         raise InputError(f"no drug of the class {name!r} occurs in the reports", expected="names as in the reports")
     member = np.zeros(len(reports.drug_labels), bool)
     member[codes] = True
-    exposed = reports.in_roles(wanted.roles)
-    counts = count_pairs(reports.select(_cases_with_any(exposed, member)), wanted)
-    comparator = f"reports with another drug of the class {name!r}"
-    inside = counts.take(member[counts.drug])
-    return replace(inside, definition=replace(counts.definition, comparator=comparator))
+    with_any = reports.in_roles(roles).drugs.only(member).sizes > 0
+    return replace(reports, drugs=reports.drugs.only(member)).select(with_any)
 
 
 def count_against_cases(
@@ -86,8 +96,3 @@ def class_members(classes: Mapping[str, str]) -> dict[str, list[str]]:
     for drug in sorted(classes):
         found.setdefault(classes[drug], []).append(drug)
     return dict(sorted(found.items()))
-
-
-def _cases_with_any(reports: CaseReports, member: np.ndarray) -> np.ndarray:
-    hits = np.concatenate([[0], np.cumsum(member[reports.drugs.codes])])
-    return np.asarray(np.diff(hits[reports.drugs.offsets]) > 0)

@@ -49,6 +49,11 @@ class Incidence:
         offsets, codes, bits = _keep_entries(self.offsets, self.codes, self.bits, (self.bits & wanted) != 0)
         return Incidence(offsets, codes, bits, self.n_items)
 
+    def only(self, items: np.ndarray) -> Incidence:
+        """Keep entries of the items in the mask (bool, shape (n_items,)); cases stay, possibly empty."""
+        offsets, codes, bits = _keep_entries(self.offsets, self.codes, self.bits, items[self.codes])
+        return Incidence(offsets, codes, bits, self.n_items)
+
     def transpose(self) -> tuple[np.ndarray, np.ndarray]:
         """Cases of each item: offsets int64 (n_items + 1,) and case numbers int32 (nnz,), ascending per item."""
         offsets, cases = _transpose(self.offsets, self.codes, self.n_items)

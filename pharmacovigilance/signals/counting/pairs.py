@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from cinchona.errors import InputError, ShapeError
 from cinchona.pharmacovigilance.signals.counting.columns import encode_labels, positions, to_arrow
+from cinchona.pharmacovigilance.signals.naming import code_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,23 @@ class PairCounts:
         """
         if self.stratified is not None:
             return stratified_expected(self.stratified, self.drug, self.event)
-        return np.asarray(self.n_drug.astype(np.float64) * self.n_event / self.total)
+        return np.asarray(self.n_drug.astype(np.float64) * self.n_event / max(self.total, 1))
+
+    def drug_code(self, name: str) -> int:
+        """Code of the drug called ``name``.
+
+        Raises:
+            UnknownNameError: with the nearest names.
+        """
+        return code_of(self.drug_labels, name, what="drug")
+
+    def event_code(self, name: str) -> int:
+        """Code of the event called ``name``.
+
+        Raises:
+            UnknownNameError: with the nearest names.
+        """
+        return code_of(self.event_labels, name, what="event")
 
     def take(self, rows: np.ndarray) -> PairCounts:
         """Pairs at ``rows`` (positions or mask); margins and total stay those of the whole universe."""
@@ -213,10 +230,21 @@ def counts_of_pairs(frame: object, *, drug: str = "drug", event: str = "event", 
     values = table[n].to_numpy()
     n_events = max(len(event_labels), 1)
     keys = drug_codes.astype(np.int64) * n_events + event_codes
-    if (drug_codes < 0).any() or (event_codes < 0).any() or len(np.unique(keys)) != len(keys):
-        raise InputError("the pair table lists a pair twice or a blank name", expected="one row a pair, with names")
-    if not (np.isfinite(values).all() and (values >= 0).all() and (values == np.round(values)).all()):
-        raise InputError(f"column {n!r} holds values that are no counts", expected="whole numbers of at least 0")
+    blank = np.flatnonzero((drug_codes < 0) | (event_codes < 0))
+    if len(blank):
+        raise InputError(
+            f"{len(blank)} rows of the pair table have no name", where=f"the first is row {blank[0] + 1}",
+            expected="a drug and an event in each row",
+        )  # fmt: skip
+    distinct, first = np.unique(keys, return_index=True)
+    if len(distinct) != len(keys):
+        again = np.setdiff1d(np.arange(len(keys)), first)[0]
+        pair = f"{drug_labels[int(drug_codes[again])]} and {event_labels[int(event_codes[again])]}"
+        raise InputError(
+            f"the pair table lists {len(keys) - len(distinct)} pairs twice", where=f"row {again + 1}: {pair}",
+            expected="one row a pair", remedy="add up the rows of a pair, or count reports from a table with a case id",
+        )  # fmt: skip
+    _check_counts(values, n)
     order = np.argsort(keys, kind="stable")
     order = order[values[order] > 0]
     counts = values[order].astype(np.int64)
@@ -228,6 +256,20 @@ def counts_of_pairs(frame: object, *, drug: str = "drug", event: str = "event", 
         drug_labels, event_labels, drug_codes[order], event_codes[order], counts, margins[0], margins[1],
         int(counts.sum()), definition=Definition(counting="mentions", universe="sum of all counts of the table"),
     )  # fmt: skip
+
+
+def _check_counts(values: np.ndarray, name: str) -> None:
+    numbers = np.issubdtype(values.dtype, np.number)
+    bad = (
+        np.flatnonzero(~((values >= 0) & (values == np.floor(values))))
+        if numbers
+        else np.zeros(min(len(values), 1), int)
+    )
+    if len(bad):
+        raise InputError(
+            f"column {name!r} holds {len(bad)} values that are no counts",
+            where=f"row {bad[0] + 1}: {values[bad[0]]}", expected="whole numbers of at least 0",
+        )  # fmt: skip
 
 
 def stratified_expected(margins: Stratified, drug: np.ndarray, event: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from cinchona.pharmacovigilance.signals.counting.columns import (
 )
 from cinchona.pharmacovigilance.signals.counting.incidence import Incidence, build_incidence
 from cinchona.pharmacovigilance.signals.errors import UnknownNameError
-from cinchona.pharmacovigilance.signals.naming import nearest_names
+from cinchona.pharmacovigilance.signals.naming import code_of
 
 MAX_ROLES: Final = 8
 """Distinct roles that can be told apart."""
@@ -87,7 +87,7 @@ class CaseReports:
         Raises:
             UnknownNameError: with the nearest names.
         """
-        return _code(self.drug_labels, name, "drug")
+        return code_of(self.drug_labels, name, what="drug")
 
     def event_code(self, name: str) -> int:
         """Code of the event called ``name``.
@@ -95,7 +95,7 @@ class CaseReports:
         Raises:
             UnknownNameError: with the nearest names.
         """
-        return _code(self.event_labels, name, "event")
+        return code_of(self.event_labels, name, what="event")
 
     def cases_with(self, *, drug: str | None = None, event: str | None = None) -> np.ndarray:
         """Mask of the cases with ``drug`` and ``event``, bool, shape (n_cases,)."""
@@ -186,15 +186,6 @@ def reports_of_lists(
         table = pa.table({"case_id": case_column, name: pa.array([label for _, label in pairs], pa.string())})
         parts.append(table.filter(known))
     return read_reports(parts[0], parts[1], all_ids)
-
-
-def _code(labels: pa.Array, name: str, what: str) -> int:
-    code = pc.index(labels, pa.scalar(name, labels.type)).as_py()
-    if code < 0:
-        near = nearest_names(name, labels)
-        hint = f"did you mean {', '.join(map(repr, near))}?" if near else "see the labels of the reports"
-        raise UnknownNameError(f"no {what} is called {name!r}", expected=f"one of {len(labels)} names", remedy=hint)
-    return int(code)
 
 
 def _drug_columns(drugs: Any, names: ReportColumns) -> list[str]:  # noqa: ANN401

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from cinchona.errors import NoUsableRowsError
-from cinchona.pharmacovigilance.signals.counting.grouping import group_events
 from cinchona.pharmacovigilance.signals.evaluation.harness import DEFAULT_COLUMNS, EvaluationConfig, evaluate
 from cinchona.pharmacovigilance.signals.evaluation.reference import PlacedReference, ReferenceSet
 from cinchona.pharmacovigilance.signals.measures.catalogue import COLUMNS, measure
 from cinchona.pharmacovigilance.signals.scoring import score
-from cinchona.pharmacovigilance.signals.view import SignalView
+from cinchona.pharmacovigilance.signals.view import PairView
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Judged:
 
 
 def judge_reference(
-    view: SignalView,
+    view: PairView,
     reference: ReferenceSet,
     *,
     events: Mapping[str, Sequence[str]] | None = None,
@@ -54,7 +53,7 @@ def judge_reference(
     """
     chosen = config or EvaluationConfig()
     if events:
-        view = SignalView(group_events(view.reports, events), view.settings)
+        view = view.with_event_groups(events)
     placed = reference.place(view.counts)
     if placed.unknown_drugs or placed.unknown_events:
         logger.warning(

@@ -11,6 +11,7 @@ import polars as pl
 
 from cinchona.errors import ColumnError, InputError
 from cinchona.pharmacovigilance.signals.counting.pairs import PairCounts
+from cinchona.pharmacovigilance.signals.reading import read_table
 from cinchona.settings import Config
 
 
@@ -87,7 +88,7 @@ def read_reference(
         InputError: if the file cannot be read, a label is not 0 or 1, or a pair is listed with both.
     """
     names = columns or ReferenceColumns()
-    frame = _read(path)
+    frame = read_table(path, what="the reference set")
     missing = [name for name in (names.drug, names.event, names.label) if name not in frame.columns]
     if missing:
         raise ColumnError(
@@ -115,15 +116,6 @@ def reference_of(pairs: Sequence[tuple[str, str, int]]) -> ReferenceSet:
     """Build a reference set from (drug, event, label) triples."""
     drugs, events, labels = zip(*pairs, strict=True)
     return ReferenceSet(tuple(drugs), tuple(events), np.array(labels, np.int8))
-
-
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        return pl.read_csv(path, separator="\t" if path.suffix in {".tsv", ".txt"} else ",", infer_schema_length=10_000)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"the reference set cannot be read: {error}", where=str(path)) from error
 
 
 def _spelling(labels: Sequence[str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from cinchona.errors import InputError
+from cinchona.pharmacovigilance.signals.counting.distinct import distinct_counts
 from cinchona.pharmacovigilance.signals.counting.pairs import PairCounts, Stratified
 
 EXACT_POINTS: Final = 20_000
@@ -150,18 +151,6 @@ def _by_moments(cells: CellGroups, width: float) -> CellGroups:
     bins.add(row[rank[binned]], cells.expected[binned], cells.weight[binned])
     rare = CellGroups(cells.n[~binned], cells.expected[~binned], cells.weight[~binned])
     return bins.points(counts[frequent]).joined(rare)
-
-
-def distinct_counts(n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct values of ``n`` ascending, the position of each entry among them, and how often each occurs."""
-    largest = int(n.max(initial=0))
-    if largest > 4 * len(n) + 1024:
-        return np.unique(n, return_inverse=True, return_counts=True)
-    frequency = np.bincount(n)
-    values = np.flatnonzero(frequency)
-    rank = np.zeros(largest + 1, np.int64)
-    rank[values] = np.arange(len(values))
-    return values, rank[n], frequency[values]
 
 
 @dataclass(frozen=True, slots=True)

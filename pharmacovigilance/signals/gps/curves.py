@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from cinchona.pharmacovigilance.signals.gps.cells import distinct_counts
+from cinchona.pharmacovigilance.signals.counting.distinct import distinct_counts
 from cinchona.pharmacovigilance.signals.gps.prior import GammaMixture
 from cinchona.pharmacovigilance.signals.gps.quantiles import PosteriorTable
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from scipy.special import digamma, gammainc, gammaln, logit
 
-from cinchona.pharmacovigilance.signals.gps.cells import distinct_counts
+from cinchona.pharmacovigilance.signals.counting.distinct import distinct_counts
 from cinchona.pharmacovigilance.signals.gps.prior import GammaMixture
 
 

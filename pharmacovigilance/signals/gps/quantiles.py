@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, gammainc, gammaincinv, gammaln
 
 from cinchona.errors import ConfigError
-from cinchona.pharmacovigilance.signals.gps.cells import distinct_counts
+from cinchona.pharmacovigilance.signals.counting.distinct import distinct_counts
 from cinchona.pharmacovigilance.signals.gps.posterior import log_odds_table
 from cinchona.pharmacovigilance.signals.gps.prior import GammaMixture
 

@@ -39,7 +39,7 @@ def _rrr(s: Scored) -> np.ndarray:
 def _fisher(s: Scored) -> tuple[np.ndarray, ...]:
     c = s.cells
     log10_p, mid, _ = hypergeometric.fisher_tails(c.a, c.b, c.c, c.d)
-    return 10.0**log10_p, -log10_p, mid
+    return 10.0**log10_p, 0.0 - log10_p, mid
 
 
 def _bcpnn(s: Scored) -> tuple[np.ndarray, ...]:

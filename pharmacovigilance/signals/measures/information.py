@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from scipy.special import digamma, gammaincinv, ndtri, polygamma
 
+from cinchona.pharmacovigilance.signals.counting.distinct import distinct_counts
 from cinchona.pharmacovigilance.signals.counting.pairs import Cells
 from cinchona.pharmacovigilance.signals.measures import kernels
 
@@ -52,18 +53,12 @@ def ic(n: np.ndarray, expected: np.ndarray, *, level: float = 0.95) -> Interval:
         expected: Expected counts, at least 0, shape (n,).
         level: Credibility of the interval.
     """
-    counts = np.asarray(n).astype(np.int64, copy=False)
-    tails = ((1.0 - level) / 2.0, (1.0 + level) / 2.0)
-    lower, upper = (_log2_quantiles(counts, tail) for tail in tails)
-    return Interval(*kernels.information_component(counts, np.asarray(expected, np.float64), lower, upper))
-
-
-def _log2_quantiles(counts: np.ndarray, tail: float) -> np.ndarray:
-    """Table of log2 gamma quantiles by count, float64; only counts that occur are filled."""
-    table = np.full(int(counts.max(initial=0)) + 1, np.nan)
-    present = np.flatnonzero(np.bincount(counts)) if len(counts) else np.zeros(0, np.int64)
-    table[present] = np.log2(gammaincinv(present + SHRINKAGE, tail))
-    return table
+    counts, rank, _ = distinct_counts(np.asarray(n).astype(np.int64, copy=False))
+    lower, upper = (
+        np.log2(gammaincinv(counts + SHRINKAGE, tail)) for tail in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)
+    )
+    tables = np.log2(counts + SHRINKAGE), lower, upper
+    return Interval(*kernels.information_component(rank, np.asarray(expected, np.float64), tables))
 
 
 def ic_approximate(n: np.ndarray, expected: np.ndarray) -> Interval:

@@ -62,14 +62,15 @@ def chi_squared(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, corr
 
 
 @njit(cache=True, error_model="numpy")
-def information_component(n: np.ndarray, expected: np.ndarray, lower_log2: np.ndarray, upper_log2: np.ndarray) -> Three:
-    """IC and its bounds; the bounds' gamma quantiles are looked up by ``n`` in tables of log2 quantiles."""
+def information_component(rank: np.ndarray, expected: np.ndarray, tables: Three) -> Three:
+    """IC and its bounds; ``tables`` hold log2 of n + 1/2 and of the two gamma quantiles for each distinct count."""
     value, lower, upper = np.empty_like(expected), np.empty_like(expected), np.empty_like(expected)
-    for i in range(len(n)):
+    middle, low, high = tables
+    for i in range(len(rank)):
         log_rate = math.log2(expected[i] + 0.5)
-        value[i] = math.log2(n[i] + 0.5) - log_rate
-        lower[i] = lower_log2[n[i]] - log_rate
-        upper[i] = upper_log2[n[i]] - log_rate
+        value[i] = middle[rank[i]] - log_rate
+        lower[i] = low[rank[i]] - log_rate
+        upper[i] = high[rank[i]] - log_rate
     return value, lower, upper
 
 

@@ -22,7 +22,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy.optimize import brentq
 
-from cinchona.errors import ConfigError, InputError
+from cinchona.errors import ConfigError, InputError, NoUsableRowsError
 from cinchona.pharmacovigilance.signals.counting.pairs import PairCounts
 from cinchona.pharmacovigilance.signals.measures import kernels
 from cinchona.settings import Config
@@ -77,6 +77,7 @@ def likelihood_ratio_test(
 
     Raises:
         InputError: if ``counts`` is a selection.
+        NoUsableRowsError: if no pair was reported.
         ConfigError: if the table is too large to simulate, or the null does not fit the counts.
     """
     chosen = config or LrtConfig()
@@ -141,6 +142,8 @@ class _Table:
 
 
 def _check(counts: PairCounts, config: LrtConfig, n_tested: int) -> None:
+    if len(counts) == 0:
+        raise NoUsableRowsError("a table without a reported pair cannot be tested", expected="at least one pair")
     if not counts.complete:
         raise InputError("the test needs the whole table", expected="counts of all pairs, drugs chosen by `drugs`")
     mentions = counts.definition.counting == "mentions"

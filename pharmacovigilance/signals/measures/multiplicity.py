@@ -71,6 +71,8 @@ def one_sided_fdr(p: np.ndarray, *, monotone: bool = True) -> np.ndarray:
     """
     values = np.clip(np.asarray(p, np.float64), 0.0, 1.0)
     n = len(values)
+    if n == 0:
+        return values
     pi0 = null_share(2.0 * np.minimum(values, 1.0 - values))
     order = np.argsort(values, kind="stable")
     low = int((values <= 0.5).sum())

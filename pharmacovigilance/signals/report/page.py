@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cinchona.pharmacovigilance.signals.pictures.heat import heat_map
 from cinchona.pharmacovigilance.signals.pictures.scatter import volcano
 from cinchona.pharmacovigilance.signals.pictures.style import svg_text
 from cinchona.pharmacovigilance.signals.pictures.time import counts_over_time, ic_over_time
+from cinchona.pharmacovigilance.signals.preview import figure_text
 from cinchona.pharmacovigilance.signals.report.profile import Profile
 
 MOST_ROWS = 200
@@ -100,14 +100,3 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     environment.filters["figure"] = figure_text
     return environment
-
-
-def figure_text(value: object) -> str:
-    """A figure for people: whole numbers grouped, fractions to three digits, a dash where there is none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float) and math.isinf(value):
-        return "∞"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -9,10 +9,9 @@ import numpy as np
 import polars as pl
 
 from cinchona.errors import ColumnError, UsageError
-from cinchona.pharmacovigilance.signals.counting.timeline import timeline
 from cinchona.pharmacovigilance.signals.rules.rule_sets import RuleSet, rank_signals, rule_set
 from cinchona.pharmacovigilance.signals.scoring import SignalTable
-from cinchona.pharmacovigilance.signals.view import SignalView
+from cinchona.pharmacovigilance.signals.view import PairView
 
 REPORT_MEASURES: Final = ("rrr", "prr", "ror", "chi2_yates", "fisher", "ic")
 """Measures that every report needs."""
@@ -47,7 +46,7 @@ class Profile:
 
 
 def profile(
-    view: SignalView, *, drug: str | None = None, event: str | None = None, rule: RuleSet | None = None
+    view: PairView, *, drug: str | None = None, event: str | None = None, rule: RuleSet | None = None
 ) -> Profile:
     """Gather the report on one drug or one event.
 
@@ -75,20 +74,20 @@ def profile(
     leading = str(leaders[other][0])
     pair = (str(name), leading) if drug is not None else (leading, str(name))
     return Profile(
-        kind, str(name), other, table, chosen, signals, leading, _timeline(view, pair), _subgroups(wide, pair),  # type: ignore[arg-type]
+        kind, str(name), other, table, chosen, signals, leading, _timeline(wide, pair), _subgroups(wide, pair),  # type: ignore[arg-type]
         _neighbours(wide, table.frame, leaders, pair),
     )  # fmt: skip
 
 
-def _timeline(view: SignalView, pair: tuple[str, str]) -> pl.DataFrame | None:
+def _timeline(view: PairView, pair: tuple[str, str]) -> pl.DataFrame | None:
     try:
-        found = timeline(view.reports, *pair, config=view.settings.count)
+        found = view.over_time(*pair)
     except ColumnError:
         return None
     return found if found.height > 1 else None
 
 
-def _subgroups(view: SignalView, pair: tuple[str, str]) -> pl.DataFrame:
+def _subgroups(view: PairView, pair: tuple[str, str]) -> pl.DataFrame:
     rows = [view.signals(*pair).select(pl.lit("all reports").alias("label"), "n", "ror", "ror025", "ror975")]
     for by in SUBGROUPS:
         try:
@@ -101,7 +100,7 @@ def _subgroups(view: SignalView, pair: tuple[str, str]) -> pl.DataFrame:
     return pl.concat(rows).rename({"ror": "value", "ror025": "lower", "ror975": "upper"})
 
 
-def _neighbours(view: SignalView, frame: pl.DataFrame, leaders: pl.DataFrame, pair: tuple[str, str]) -> pl.DataFrame:
+def _neighbours(view: PairView, frame: pl.DataFrame, leaders: pl.DataFrame, pair: tuple[str, str]) -> pl.DataFrame:
     """Pairs of the leading events with the drugs most reported with them, or the other way round."""
     on_drug = frame["drug"].n_unique() == 1 and pair[0] == frame["drug"][0]
     own, other = ("drug", "event") if on_drug else ("event", "drug")

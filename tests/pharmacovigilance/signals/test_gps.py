@@ -12,6 +12,7 @@ from scipy.special import gammainc
 
 from cinchona.errors import ConfigError, InputError, NoUsableRowsError
 from cinchona.pharmacovigilance.signals.counting.count import count_pairs
+from cinchona.pharmacovigilance.signals.counting.distinct import distinct_counts
 from cinchona.pharmacovigilance.signals.counting.pairs import counts_of_pairs
 from cinchona.pharmacovigilance.signals.counting.reports import read_reports
 from cinchona.pharmacovigilance.signals.counting.strata import stratify
@@ -366,7 +367,7 @@ def test_parts_of_the_loops_agree(loop, arguments):
 
 def test_remaining_loops_agree():
     n, expected = np.array([1, 2, 2]), np.array([0.1, 2.0, 0.7])
-    counts, rank, _ = cell_groups.distinct_counts(n)
+    counts, rank, _ = distinct_counts(n)
     tables = np.linspace(0.1, 1.0, 6).reshape(3, 2)
     arguments = (counts, rank, expected, np.array(TRUTH.vector), tables)
     for compiled, plain in zip(

@@ -292,7 +292,7 @@ TABLE = np.log2(np.arange(1, 50) / 2.0)
         (kernels.prr, (A, B, C, D, 1.96)),
         (kernels.ror, (A, B, C, D, 1.96)),
         (kernels.chi_squared, (A, B, C, D, 0.5)),
-        (kernels.information_component, (A.astype(int), B, TABLE, TABLE)),
+        (kernels.information_component, (A.astype(int), B, (TABLE, TABLE - 1.0, TABLE + 1.0))),
         (kernels.poisson_log_ratio, (A, B)),
         (hypergeometric.fisher_tails, (A, B, C, D)),
         (hypergeometric.fisher_two_sided, (A, B, C, D)),

@@ -9,7 +9,8 @@ import pytest
 from cinchona.errors import UsageError
 from cinchona.pharmacovigilance.signals.counting.reports import read_reports
 from cinchona.pharmacovigilance.signals.errors import PriorNotUsableError, UnknownNameError
-from cinchona.pharmacovigilance.signals.report.page import figure_text, render_report, write_report
+from cinchona.pharmacovigilance.signals.preview import figure_text
+from cinchona.pharmacovigilance.signals.report.page import render_report, write_report
 from cinchona.pharmacovigilance.signals.report.profile import profile
 from cinchona.pharmacovigilance.signals.rules.rule_sets import RuleSet, rule_set
 from cinchona.pharmacovigilance.signals.view import SignalSettings, SignalView

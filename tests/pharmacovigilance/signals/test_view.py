@@ -95,7 +95,7 @@ class TestPrior:
             frame = view.signals()
             view.signals(by="sex")
         assert frame["eb05"].null_count() == frame.height
-        assert caplog.text.count("are left empty: the prior fit is not usable (") == 1
+        assert caplog.text.count("are left empty, since the prior fit is not usable") == 1
         assert view.table().about()["prior_status"] != "converged"
 
     def test_it_can_be_made_to_stop_or_accepted(self, tiny):
