@@ -17,6 +17,7 @@ from __future__ import annotations
 # ruff: noqa: S608 - every value that enters a query is spelled by cinchona.pharmacovigilance.sql
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from cinchona.errors import InputError, MissingDependencyError
 from cinchona.files import atomic_path, write_json
 from cinchona.pharmacovigilance import schema
 from cinchona.pharmacovigilance.lazy_table import LazyTable
-from cinchona.pharmacovigilance.receipts import Receipt, read_receipts
+from cinchona.pharmacovigilance.receipts import STAGING, Receipt, read_receipts
 from cinchona.pharmacovigilance.sql import identifier, literal
 from cinchona.pharmacovigilance.versions import STATUS_SQL
 
@@ -159,12 +160,15 @@ def connect(root: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyCo
         import duckdb
     except ImportError as error:
         raise MissingDependencyError("the report store needs DuckDB", remedy="pip install 'cinchona[pv]'") from error
+    staging = root / STAGING
+    with suppress(OSError):  # DuckDB makes only the last folder; a store that cannot be written to is read all the same
+        staging.mkdir(exist_ok=True)
     return duckdb.connect(
         ":memory:",
         config={
             "memory_limit": memory_limit,
             "threads": threads,
-            "temp_directory": str(root / "staging" / f"spill-{os.getpid()}"),
+            "temp_directory": str(staging / f"spill-{os.getpid()}"),
             "autoinstall_known_extensions": False,
             "preserve_insertion_order": False,
         },

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from cinchona.pharmacovigilance.signals.counting.pairs import Cells, PairCounts, counts_of_pairs
     from cinchona.pharmacovigilance.signals.counting.reports import CaseReports, read_reports, reports_of_lists
     from cinchona.pharmacovigilance.signals.counting.strata import Strata, stratify
+    from cinchona.pharmacovigilance.signals.counting.tables import (
+        CountColumns,
+        counts_of_cross_table,
+        counts_of_table,
+        read_counts,
+    )
     from cinchona.pharmacovigilance.signals.counting.triplets import count_triplets
     from cinchona.pharmacovigilance.signals.evaluation.detection import detection_summary, time_to_detection
     from cinchona.pharmacovigilance.signals.evaluation.harness import EvaluationConfig, evaluate
@@ -43,6 +49,7 @@ _LAZY: Final = {
         "counting.pairs": ("Cells", "PairCounts", "counts_of_pairs"),
         "counting.reports": ("CaseReports", "read_reports", "reports_of_lists"),
         "counting.strata": ("Strata", "stratify"),
+        "counting.tables": ("CountColumns", "counts_of_cross_table", "counts_of_table", "read_counts"),
         "counting.triplets": ("count_triplets",),
         "evaluation.detection": ("detection_summary", "time_to_detection"),
         "evaluation.harness": ("EvaluationConfig", "evaluate"),
@@ -70,8 +77,11 @@ __all__ = [
     "count_pairs",
     "count_triplets",
     "count_within_class",
+    "CountColumns",
     "CountConfig",
+    "counts_of_cross_table",
     "counts_of_pairs",
+    "counts_of_table",
     "detection_summary",
     "evaluate",
     "EvaluationConfig",
@@ -92,6 +102,7 @@ __all__ = [
     "PriorFit",
     "PriorLikelihood",
     "rank_signals",
+    "read_counts",
     "read_reference",
     "read_reports",
     "ReferenceSet",

@@ -115,10 +115,12 @@ def counts_of_cross_table(frame: pl.DataFrame, *, rows: str) -> PairCounts:
     Raises:
         InputError: if a cell is no count or an event is listed twice.
     """
-    long = frame.rename({rows: "event"} if "event" not in frame.columns else {}).unpivot(
-        index=rows if "event" in frame.columns else "event", variable_name="drug", value_name="n"
-    )
-    return counts_of_pairs(long.fill_null(0), drug="drug", event=long.columns[0], n="n")
+    names = [name for name in frame.columns if name != rows]
+    long = pl.concat(
+        [pl.DataFrame({"drug": [name] * frame.height, "event": frame[rows].cast(pl.String), "n": frame[name].cast(pl.Float64)})
+         for name in names]
+    )  # fmt: skip
+    return counts_of_pairs(long.with_columns(pl.col("n").fill_null(0.0)))
 
 
 def _with_margins(frame: pl.DataFrame, found: dict[str, str]) -> PairCounts:

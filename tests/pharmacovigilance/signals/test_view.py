@@ -8,6 +8,7 @@ import pytest
 
 import cinchona.pharmacovigilance.signals as room
 from cinchona.errors import ConfigError
+from cinchona.pharmacovigilance.signals.counting.comparators import count_within_class
 from cinchona.pharmacovigilance.signals.counting.count import count_pairs
 from cinchona.pharmacovigilance.signals.errors import PriorNotUsableError, UnknownNameError
 from cinchona.pharmacovigilance.signals.export import formula_safe, write_frame
@@ -75,6 +76,20 @@ class TestStore:
         everything = store.signals(settings=SignalSettings(measures=("rrr",)))
         joined = frame.join(everything, on=["drug", "event"])
         assert (joined["n_event"] == joined["n_event_right"]).all()
+
+    def test_drugs_of_a_class_are_compared_with_each_other(self, store, case_reports):
+        members = ("drug 000", "drug 001", "drug 002")
+        view = SignalView.of_store(store, SignalSettings(measures=("ror",), compare_within=members))
+        inside = count_within_class(case_reports, members, name="three")
+        frame = view.signals()
+        assert frame["n"].to_list() == inside.n.tolist()
+        assert frame["n_total"][0] == inside.total < len(case_reports)
+        assert "with another of the 3 drugs drug 000" in view.counts.definition.comparator
+        by_sex = view.signals("drug 000", "event 000", by="sex")
+        assert by_sex["n_total"].sum() == inside.total
+        adjusted = SignalView(case_reports, SignalSettings(measures=("ror",), compare_within=members, strata=("sex",)))
+        assert adjusted.signals()["expected"].sum() == pytest.approx(frame["expected"].sum(), rel=0.2)
+        assert view.over_time("drug 000", "event 000")["n_total"].sum() == inside.total
 
     def test_stratified_expected_counts(self, store):
         crude = store.signals(drug="drug 000", settings=PLAIN)
