@@ -119,7 +119,15 @@ class PairView(ABC):
 
     def with_measures(self, names: Iterable[str]) -> Self:
         """The same view with further measures; counts and prior are kept."""
-        return self.with_settings(measures=tuple(dict.fromkeys([*self.settings.measures, *names])))
+        measures = tuple(dict.fromkeys([*self.settings.measures, *names]))
+        self._make(measures)
+        return self.with_settings(measures=measures)
+
+    def _make(self, measures: Iterable[str]) -> None:
+        """Count and, where a measure needs it, fit now: all views that come from this one share what it holds."""
+        needed = ("counts", "prior") if any(measure(name).needs_prior for name in measures) else ("counts",)
+        for name in needed:
+            getattr(self, name)
 
     def signals(self, drug: Names = None, event: Names = None, by: Names = None) -> pl.DataFrame:
         """Score drug-event pairs.
@@ -186,9 +194,10 @@ class PairView(ABC):
         return replace(table, frame=table.frame.with_columns(empty), definition=counts.definition, prior=self.prior)
 
     def _say_that_columns_are_empty(self) -> None:
-        if self.__dict__.setdefault("_said", False):
+        said = self.__dict__.setdefault("_said", [])  # one list for all views of the same pairs
+        if said:
             return
-        self.__dict__["_said"] = True
+        said.append(True)
         columns = [c for name in self.settings.measures for c in measure(name).columns if measure(name).needs_prior]
         logger.warning(
             "%s are left empty, since the prior fit is not usable; %s", ", ".join(columns), self.prior.remedy
@@ -275,6 +284,7 @@ class SignalView(PairView):
 
 def kept(old: PairView, new: V) -> V:
     """Hand on what ``old`` has computed and ``new`` would compute alike."""
+    old.__dict__.setdefault("_said", [])
     new.__dict__.update({name: old.__dict__[name] for name in ("counts", "prior", "_said") if name in old.__dict__})
     return new
 

@@ -37,7 +37,9 @@ def forest(
     axes.axvline(null, color=INK, linewidth=0.8, linestyle=":")
     if log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        ends = np.append(np.concatenate([lower[drawn], upper[drawn]]), null)
+        decades = float(np.log10(ends.max() / ends.min()))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=8))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     names = [shorten(str(name), 40) for name in rows["label"]]

@@ -37,7 +37,7 @@ def heat_map(
     place = {name: k for k, name in enumerate(drugs)}, {name: k for k, name in enumerate(events)}
     for drug, event, value, low in frame.select("drug", "event", column, sure).iter_rows():
         grid[place[1][event], place[0][drug]], ring[place[1][event], place[0][drug]] = value, low > 0
-    figure, axes = new_figure(2.6 + 0.34 * len(drugs), 1.7 + 0.24 * len(events))
+    figure, axes = new_figure(max(2.6 + 0.34 * len(drugs), 5.0), max(1.7 + 0.24 * len(events), 3.2))
     image = axes.imshow(np.clip(grid, -limit, limit), cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
     rows, columns = np.nonzero(ring)
     axes.scatter(columns, rows, s=26, facecolors="none", edgecolors=INK, linewidths=0.9, label=f"{sure} > 0")
@@ -45,7 +45,7 @@ def heat_map(
     axes.scatter(columns, rows, s=2, c=INK, linewidths=0, label="never reported")
     axes.set_xticks(range(len(drugs)), [shorten(str(d), 22) for d in drugs], rotation=50, ha="right")
     axes.set_yticks(range(len(events)), [shorten(str(e), 34) for e in events])
-    figure.colorbar(image, ax=axes, label=f"{column}, cut at ±{limit:g}", shrink=0.8)
+    figure.colorbar(image, ax=axes, label=f"{column}, cut at ±{limit:g}", ticks=[-limit, 0.0, limit])
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=7.5, borderaxespad=0.2)
     axes.set_title(title, pad=22.0)
     return figure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -9,6 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cinchona.pharmacovigilance.signals.pictures.style import BLUE, INK, ORANGE, SKY, new_figure, styled
+
+MOST_LABELS: Final = 8
+"""Periods that are named below a picture."""
 
 
 @styled
@@ -60,7 +65,9 @@ def counts_over_time(frame: pl.DataFrame, *, title: str = "") -> Figure:
 
 
 def _periods(axes: Axes, names: list[str]) -> None:
-    step = max(1, -(-len(names) // 12))
-    axes.set_xticks(
-        range(0, len(names), step), names[::step], rotation=0 if len(names[0]) * len(names[::step]) < 70 else 35
-    )
+    """Label at most :data:`MOST_LABELS` periods, evenly, quarters by whole years where there are many."""
+    step = max(1, -(-len(names) // MOST_LABELS))
+    quarters = bool(names) and "Q" in names[0]
+    if quarters and step > 1:
+        step = 4 * -(-step // 4)
+    axes.set_xticks(range(0, len(names), step), names[::step])

@@ -15,6 +15,7 @@ from markupsafe import Markup
 import cinchona
 from cinchona.files import write_text
 from cinchona.pharmacovigilance.signals.gps.fit import PriorFit
+from cinchona.pharmacovigilance.signals.measures.catalogue import COLUMNS
 from cinchona.pharmacovigilance.signals.pictures.forest import forest
 from cinchona.pharmacovigilance.signals.pictures.heat import heat_map
 from cinchona.pharmacovigilance.signals.pictures.scatter import volcano
@@ -40,7 +41,7 @@ def render_report(profile: Profile, *, source: str = "", made: datetime | None =
         source: Name of the data, for the heading.
         made: When it was made; now if None.
     """
-    columns = [c for c in TABLE_COLUMNS if c in profile.table.frame.columns]
+    columns = [c for c in TABLE_COLUMNS if c in profile.table.frame.columns and not _is_blank(profile, c)]
     signals = profile.signals.head(MOST_ROWS)
     prior = profile.table.prior
     return _environment().get_template("report.html.j2").render(
@@ -48,7 +49,8 @@ def render_report(profile: Profile, *, source: str = "", made: datetime | None =
         made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         definition=profile.table.definition, columns=columns, rows=signals.to_dicts(), most_rows=MOST_ROWS,
         pictures=_pictures(profile), conventions=profile.table.conventions().to_dicts(),
-        prior=prior.summary() if isinstance(prior, PriorFit) else None,
+        prior=prior.summary() | {"verdict": prior.verdict} if isinstance(prior, PriorFit) else None,
+        blank=[c for c in TABLE_COLUMNS if c in COLUMNS and COLUMNS[c].needs_prior and _is_blank(profile, c)],
         sparse=int(profile.signals["sparse"].sum()),
     )  # fmt: skip
 
@@ -78,7 +80,8 @@ def _pictures(profile: Profile) -> list[dict[str, Any]]:
         ("Leading pairs", "Reporting odds ratios with 95 % intervals.", forest(rows)),
         ("Neighbours", f"Information component of the leading {profile.other}s with {profile.name} and others.",
          heat_map(profile.neighbours)),
-        ("Subgroups", f"{pair}, each group with its own comparator.", forest(profile.subgroups)),
+        ("Subgroups", f"{pair}, each group with its own comparator.{_without(profile.subgroups)}",
+         forest(profile.subgroups.filter(pl.col("n") > 0))),
     ]  # fmt: skip
     if profile.timeline is not None:
         drawn += [
@@ -100,3 +103,15 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     environment.filters["figure"] = figure_text
     return environment
+
+
+def _is_blank(profile: Profile, column: str) -> bool:
+    """True if the column is there and holds nothing, as where the prior may not be used."""
+    frame = profile.table.frame
+    return column in frame.columns and frame[column].null_count() == frame.height
+
+
+def _without(subgroups: pl.DataFrame) -> str:
+    """Names the subgroups that have no report of the pair, which are not drawn."""
+    empty = subgroups.filter(pl.col("n") == 0)["label"].to_list()
+    return f" No report of the pair in {len(empty)} groups: {', '.join(empty)}." if empty else ""

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from cinchona.errors import UsageError
+from cinchona.pharmacovigilance.signals import view as view_module
 from cinchona.pharmacovigilance.signals.counting.reports import read_reports
 from cinchona.pharmacovigilance.signals.errors import PriorNotUsableError, UnknownNameError
+from cinchona.pharmacovigilance.signals.gps.fit import fit_prior
 from cinchona.pharmacovigilance.signals.preview import figure_text
 from cinchona.pharmacovigilance.signals.report.page import render_report, write_report
 from cinchona.pharmacovigilance.signals.report.profile import profile
@@ -93,6 +95,16 @@ class TestProfile:
             profile(view, drug="drug 000", event="event 000")
         with pytest.raises(UnknownNameError):
             profile(view, drug="nothing like it")
+
+    def test_pages_of_one_view_count_and_fit_once(self, case_reports, monkeypatch, caplog):
+        fits, tiny = [], SignalView(case_reports.select(np.arange(len(case_reports)) < 60), SignalSettings())
+        monkeypatch.setattr(view_module, "fit_prior", lambda *a: fits.append(a) or fit_prior(*a))
+        pages = [render_report(profile(tiny, drug=name)) for name in case_reports.drug_labels.to_pylist()[:2]]
+        assert len(fits) == 1
+        assert caplog.text.count("are left empty") == 1
+        for page in pages:
+            assert "the prior fit is not usable" in page
+            assert "ebgm, eb05, eb95 are therefore left out" in page
 
     def test_a_rule_with_a_prior_stops_on_an_unusable_fit(self, case_reports):
         tiny = SignalView(case_reports.select(np.arange(len(case_reports)) < 60), SignalSettings())
