@@ -77,6 +77,8 @@ def _cell(value: object) -> str:
 
 def _ordered(frame: pl.DataFrame) -> list[str]:
     """Names first, then the figure and the lower bound of each measure, then the rest."""
+    if "drug" not in frame.columns:  # a table of another kind, such as figures of an evaluation
+        return frame.columns
     strata = [name for name in frame.columns[: frame.columns.index("drug")] if name not in {*_FIRST, *_LAST}]
     figures = [c for c in frame.columns if c in COLUMNS and c in COLUMNS[c].columns[:2]]
     first = [*strata, *(name for name in _FIRST if name in frame.columns), *figures]

@@ -207,8 +207,7 @@ class PairView(ABC):
         drugs = None if drug is None else [counts.drug_code(name) for name in _listed(drug)]
         events = None if event is None else [counts.event_code(name) for name in _listed(event)]
         if drugs is not None and events is not None:
-            pairs = [(d, e) for d in _listed(drug) for e in _listed(event)]
-            return counts.at([d for d, _ in pairs], [e for _, e in pairs])[0]
+            return counts.at_codes(np.repeat(drugs, len(events)), np.tile(events, len(drugs)))
         keep = counts.n >= self.settings.min_reports
         if drugs is not None:
             keep &= np.isin(counts.drug, drugs)

@@ -187,13 +187,16 @@ class PairCounts:
         drug = positions(pa.chunked_array([pa.array(list(drugs), pa.string())]), self.drug_labels)
         event = positions(pa.chunked_array([pa.array(list(events), pa.string())]), self.event_labels)
         known = np.flatnonzero((drug >= 0) & (event >= 0))
-        drug, event = drug[known], event[known]
+        return self.at_codes(drug[known], event[known]), known
+
+    def at_codes(self, drug: np.ndarray, event: np.ndarray) -> PairCounts:
+        """Counts of pairs of codes, zero where a pair was never reported."""
         n_events = max(len(self.event_labels), 1)
         keys = self.drug.astype(np.int64) * n_events + self.event
         wanted = drug.astype(np.int64) * n_events + event
         place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
         n = np.where(keys[place] == wanted, self.n[place], 0) if len(keys) else np.zeros(len(wanted), np.int64)
-        return replace(self, drug=drug, event=event, n=n, complete=False), known
+        return replace(self, drug=drug.astype(np.int32), event=event.astype(np.int32), n=n, complete=False)
 
     def frame(self) -> pl.DataFrame:
         """Tidy table: ``drug``, ``event``, ``n``, ``n_drug``, ``n_event``, ``n_total``, ``expected``."""

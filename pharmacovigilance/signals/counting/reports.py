@@ -77,7 +77,12 @@ class CaseReports:
         wanted = 0
         for role in roles:
             if role not in self.roles:
-                raise UnknownNameError(f"no drug has the role {role!r}", expected=f"one of {', '.join(self.roles)}")
+                have = (
+                    f"one of {', '.join(self.roles)}"
+                    if self.roles
+                    else "no roles: the drugs of these reports carry none"
+                )
+                raise UnknownNameError(f"no drug has the role {role!r}", expected=have)
             wanted |= 1 << self.roles.index(role)
         return replace(self, drugs=self.drugs.with_bits(wanted))
 

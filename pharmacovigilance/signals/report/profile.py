@@ -69,7 +69,8 @@ def profile(
         wide.require_prior()
     table = wide.table(drug, event)
     signals = rank_signals(table.frame, chosen)
-    kind, other, name = ("drug", "event", drug) if drug is not None else ("event", "drug", event)
+    kind, other = ("drug", "event") if drug is not None else ("event", "drug")
+    name = table.frame[kind][0]  # as the reports spell it
     leaders = signals if signals.height else table.frame.sort("n", other, descending=[True, False])
     leading = str(leaders[other][0])
     pair = (str(name), leading) if drug is not None else (leading, str(name))

@@ -74,6 +74,8 @@ def test_evaluate(signals, simulated_reports, tmp_path):
     assert "pairs placed" in done.stderr
     figures = pl.read_csv(tmp_path / "figures.csv")
     assert {"n", "n_drug", "n_event"} <= set(figures["column"])
+    shown = signals(*arguments, "--set", "accept=[boundary,not_identified]").stdout
+    assert "auc_within_event" in shown
     with pytest.raises(PooledAucRefusedError):
         signals(*arguments, "--metric", "pooled_auc")
     with pytest.raises(UsageError, match="three names"):
@@ -83,6 +85,11 @@ def test_evaluate(signals, simulated_reports, tmp_path):
 def test_names_that_do_not_exist(signals):
     with pytest.raises(UnknownNameError, match="did you mean"):
         signals("score", "STORE", "--drug", "drgu 000")
+
+
+def test_case_of_a_name_does_not_matter_where_one_name_fits(signals):
+    done = signals("count", "STORE", "--drug", "DRUG 000", "--event", "Event 000", "--json")
+    assert json.loads(done.stdout)["drug"] == "drug 000"
 
 
 def test_infinities_are_text_in_json():
