@@ -19,6 +19,8 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Compiled modules are kept: without them every process that tests start spends ten seconds on compiling PyTorch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Tests run in this many processes; extra arguments for pytest: make test PYTEST_ARGS='-k screening'
 JOBS ?= 2
