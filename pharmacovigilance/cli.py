@@ -143,7 +143,9 @@ def explain(
         return
     table = links(opened)
     table = table.where("kind = ?", [kind]) if kind else table
-    rows = table.sql(f"SELECT * FROM this ORDER BY score DESC, report_key_a LIMIT {top}").arrow().to_pylist()
+    rows = (
+        table.sql(f"SELECT * FROM this ORDER BY score DESC, report_key_a, report_key_b LIMIT {top}").arrow().to_pylist()
+    )
     emit_json(rows) if as_json else show_rows("Links", rows)
 
 

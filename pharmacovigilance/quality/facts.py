@@ -28,23 +28,23 @@ FROM cases c JOIN status s USING (report_key) GROUP BY c.source, c.quarter ORDER
 """
 _ROLES: Final = """
 SELECT source, coalesce(role, 'none') AS role, count(*) AS drugs, count(DISTINCT report_key) AS reports
-FROM drugs GROUP BY ALL ORDER BY source, drugs DESC
+FROM drugs GROUP BY ALL ORDER BY source, drugs DESC, role
 """
 _SET_ASIDE: Final = """
 SELECT source, quarter, "table", level, "column", reason, count(*) AS rows, min(content) AS example
-FROM set_aside GROUP BY ALL ORDER BY rows DESC, source, quarter, "table", reason LIMIT 200
+FROM set_aside GROUP BY ALL ORDER BY rows DESC, source, quarter, "table", level, "column", reason LIMIT 200
 """
 _SPREADS: Final = {
-    "sex": "SELECT coalesce(sex, 'not given') AS value, count(*) AS reports FROM cases GROUP BY ALL ORDER BY 2 DESC",
+    "sex": "SELECT coalesce(sex, 'not given') AS value, count(*) AS reports FROM cases GROUP BY ALL ORDER BY 2 DESC, 1",
     "age": "SELECT CASE WHEN age_years IS NULL THEN 'not given' WHEN age_years < 2 THEN '0-1' WHEN age_years < 12 THEN "
     "'2-11' WHEN age_years < 18 THEN '12-17' WHEN age_years < 65 THEN '18-64' WHEN age_years < 85 THEN '65-84' ELSE "
     "'85 and over' END AS value, count(*) AS reports FROM cases GROUP BY ALL ORDER BY min(coalesce(age_years, 999))",
     "reporter": "SELECT coalesce(reporter_occupation, 'not given') AS value, count(*) AS reports FROM cases "
-    "GROUP BY ALL ORDER BY 2 DESC LIMIT 12",
+    "GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 12",
     "country": "SELECT coalesce(event_country, reporter_country, 'not given') AS value, count(*) AS reports FROM cases "
     "GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 15",
     "outcome": "SELECT coalesce(outcome, 'not given') AS value, count(*) AS reports FROM outcomes GROUP BY ALL "
-    "ORDER BY 2 DESC LIMIT 12",
+    "ORDER BY 2 DESC, 1 LIMIT 12",
 }
 _MEANINGS: Final = {
     "sex": {"F": "female", "M": "male"},

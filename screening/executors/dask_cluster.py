@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _PLUGIN: Final = "cinchona-work"
 _LOOPBACK: Final = "127.0.0.1"
-_STARTS: Final = 3
+_STARTS: Final = 5
 """Times that the start of the cluster is tried."""
 _CONFIG: Final = {
     "distributed.scheduler.allowed-failures": 1,

@@ -28,14 +28,17 @@ def library(tmp_path_factory) -> Path:
 
 
 class WorkerKiller(threading.Thread):
-    """Kills a random worker process of this one, again and again."""
+    """Kills a random worker process of this one, again and again, from the first receipt in a folder on."""
 
-    def __init__(self, *, every: float, kills: int) -> None:
+    def __init__(self, folder: Path, *, every: float, kills: int) -> None:
         super().__init__(daemon=True)
-        self._every, self._wanted, self.kills, self.over = every, kills, 0, threading.Event()
+        self._folder, self._every, self._wanted = folder, every, kills
+        self.kills, self.over = 0, threading.Event()
 
     def run(self) -> None:
         chance = random.Random(7)
+        while not any(self._folder.glob("receipts/*/*.json")) and not self.over.wait(0.05):
+            pass
         while self.kills < self._wanted and not self.over.wait(self._every):
             workers = [p for p in psutil.Process().children(recursive=True) if _is_worker(p)]
             if workers:
@@ -54,7 +57,7 @@ def _is_worker(process: psutil.Process) -> bool:
 @pytest.mark.parametrize("kind", ["dask", "processes"])
 def test_random_workers_are_killed(kind, library, tmp_path):
     clean = screen(library, model=SLOW, out=tmp_path / "clean", settings=small_settings())
-    killer = WorkerKiller(every=1.5, kills=3)
+    killer = WorkerKiller(tmp_path / "hurt", every=1.5, kills=3)
     killer.start()
     hurt = screen(library, model=SLOW, out=tmp_path / "hurt", settings=small_settings(kind, partition_rows=100))
     killer.over.set()

@@ -187,5 +187,5 @@ def test_a_cluster_that_does_not_start_is_tried_again_then_retryable(monkeypatch
     with pytest.raises(RetryableError, match="workers do not start: Nanny failed"):
         list(executor.map(str, [1]))
     executor.close()
-    assert len(starts) == 3
+    assert len(starts) == dask_cluster._STARTS > 3, "as many tries as the fault tests kill workers, and one more"
     assert "trying again" in caplog.text

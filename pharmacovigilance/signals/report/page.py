@@ -68,7 +68,8 @@ def write_report(profile: Profile, path: Path, *, source: str = "") -> Path:
 def _pictures(profile: Profile) -> list[dict[str, Any]]:
     frame = profile.table.frame
     mask = np.isin(frame[profile.other].to_numpy(), profile.signals[profile.other].to_numpy())
-    top = profile.signals.head(15) if profile.signals.height else frame.sort("n", descending=True).head(15)
+    leaders = profile.signals if profile.signals.height else frame.sort("n", profile.other, descending=[True, False])
+    top = leaders.head(15)
     rows = top.select(
         pl.col(profile.other).alias("label"), "n", pl.col("ror").alias("value"), pl.col("ror025").alias("lower"),
         pl.col("ror975").alias("upper"),
