@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/reference/cli.md and docs/reference/settings.md.
+"""Write the generated parts of cli.md, settings.md and report-store.md in docs/reference.
 
 Run it after a change of commands, options or settings; a test compares the pages with what it would write. The part of
 a page between the two marks is replaced, the rest is written by hand.
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from cinchona.cli.lazy import load_command
 from cinchona.cli.main import COMMANDS
+from cinchona.pharmacovigilance.schema import TABLES
 from cinchona.pipelines.config import Settings
 from cinchona.settings import settings_schema
 
@@ -111,13 +112,28 @@ def _takes(item: dict[str, Any], defs: dict[str, Any]) -> str:
     return " ".join([words.get(item.get("type", ""), item.get("type", "any")), ", ".join(limits)]).strip()
 
 
+def store_text() -> str:
+    """All tables of a report store with their columns, in Markdown."""
+    parts = []
+    for table in TABLES.values():
+        rows = [f"| `{c.name}` | {_type(c.type)} | {_prose(c.doc)} |" for c in table.columns]
+        parts.append(
+            f"### {table.name}\n\n{table.doc}\n\n| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
+        )
+    return "\n\n".join(parts)
+
+
+def _type(arrow: Any) -> str:  # noqa: ANN401 - an Arrow type
+    return "category" if str(arrow).startswith("dictionary") else str(arrow).removesuffix("[day]")
+
+
 def _prose(text: str) -> str:
     return " ".join(text.replace("``", "`").split()).replace("|", "\\|")
 
 
 def pages(root: Path) -> dict[Path, str]:
     """What each page should hold."""
-    made = {"cli.md": commands_text(), "settings.md": settings_text()}
+    made = {"cli.md": commands_text(), "settings.md": settings_text(), "report-store.md": store_text()}
     found = {}
     for name, text in made.items():
         path = root / "docs" / "reference" / name
