@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cinchona.datasets.catalogue import PREFIX, entry_of
+from cinchona.datasets.prepared import is_prepared
 from cinchona.errors import InputError
 
 STDIN: Final = "-"
@@ -21,7 +22,7 @@ class Input:
     """One thing to open."""
 
     path: Path | None
-    """The file; None for standard input."""
+    """The file, or the folder of a prepared library; None for standard input."""
     is_regular: bool = True
     """Whether the file can be read in pieces."""
 
@@ -72,6 +73,8 @@ def _file(path: Path) -> Input:
         raise InputError(f"there is no file {str(path)!r}", expected="an existing file") from error
     except OSError as error:
         raise InputError(f"the file cannot be opened: {error.strerror}", where=str(path)) from error
+    if stat.S_ISDIR(mode) and is_prepared(path):
+        return Input(path.absolute())
     if stat.S_ISDIR(mode):
         raise InputError(f"{str(path)!r} is a folder", remedy=f"name its files, for example '{path}/*.csv'")
     return Input(path.absolute(), is_regular=stat.S_ISREG(mode))

@@ -13,6 +13,7 @@ from cinchona.datasets.formats import sniff_format
 from cinchona.datasets.inputs import Input
 from cinchona.datasets.parquetrows import open_parquet, parquet_layout
 from cinchona.datasets.partitions import Layout, LibraryFile, StoredFormat
+from cinchona.datasets.prepared import open_prepared
 from cinchona.datasets.scanning import DigestingReader, scan_text
 from cinchona.datasets.sniffing import HEAD_BYTES, Sniffed, is_blank, sniff_layout, splitter_of
 from cinchona.datasets.staging import GZIP, Capped, Prefixed, read_head, stage_bytes, stage_text
@@ -40,6 +41,8 @@ def open_input(source: Input, staging: Path, reader: ReaderConfig, *, extra: Ext
     try:
         if source.path is None:
             return _from_stream(sys.stdin.buffer, source.name, staging, reader, extra=extra)
+        if source.path.is_dir():
+            return open_prepared(source.path)
         if not source.is_regular:
             with source.path.open("rb") as pipe:
                 return _from_stream(pipe, source.name, staging, reader, extra=extra)

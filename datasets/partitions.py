@@ -16,9 +16,9 @@ STRIDE: Final = 1_000
 RecordKind = Literal["csv", "smiles", "sdf", "row"]
 """What one record is: fields between delimiters, SMILES and title, an SDF record, a row of a Parquet file."""
 
-StoredFormat = Literal["csv", "smiles", "sdf", "parquet", "staged"]
+StoredFormat = Literal["csv", "smiles", "sdf", "parquet", "staged", "prepared"]
 """Layouts on disk; ``staged`` is Parquet written by us, one raw record a row, from an input that cannot be
-read in pieces."""
+read in pieces; ``prepared`` is a folder of Parquet parts that ``cinchona data prepare`` wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Partition:
     """Records, readable or not."""
     layout: Layout = field(default_factory=Layout)
     """How to read a record."""
+    digest: str = ""
+    """SHA-256 of the file at ``path`` that has to match, hex; empty for files that are not checked at every reading."""
 
     def to_json(self) -> dict[str, Any]:
         """The partition as plain data."""
@@ -104,6 +106,10 @@ class LibraryFile:
     """Byte where every :data:`STRIDE`-th record begins (text formats), int64; empty for Parquet."""
     end: int = 0
     """Byte after the last record (text formats)."""
+    parts: tuple[tuple[str, int, str], ...] = ()
+    """Path, rows and digest of each part of a prepared library."""
+    prepared_with: Mapping[str, Any] | None = None
+    """Rules that a prepared library was standardized by, as plain data; None for others."""
 
 
 def library_digest(files: tuple[LibraryFile, ...]) -> str:

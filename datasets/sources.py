@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cinchona.datasets.config import ReaderConfig
@@ -16,6 +16,7 @@ from cinchona.datasets.inputs import find_inputs
 from cinchona.datasets.opening import open_input
 from cinchona.datasets.parquetrows import read_rows
 from cinchona.datasets.partitions import STRIDE, LibraryFile, Partition, library_digest
+from cinchona.datasets.prepared_parts import read_prepared
 from cinchona.datasets.rowbuilder import RowBuilder
 from cinchona.datasets.scanning import read_blocks, record_start
 from cinchona.datasets.sdfrecords import sdf_reader
@@ -54,13 +55,9 @@ class Library:
             raise ConfigError(f"partitions of {rows} rows", expected="1 or more")
         number = first_row = 0
         for file in self.files:
-            stop = _place(file, 0)
-            for row in range(0, file.n_rows, rows):
-                n = min(rows, file.n_rows - row)
-                start, stop = stop, _place(file, row + n)
-                yield Partition(number, file.path, file.format, start, stop, first_row + row, n, file.layout)
-                number += 1
-            first_row += file.n_rows
+            for part in _cut(file, rows):
+                yield replace(part, partition_id=number, first_row=first_row)
+                number, first_row = number + 1, first_row + part.n_rows
 
     def batches(self, rows: int = 20_000) -> Iterator[tuple[CompoundBatch, tuple[Reject, ...]]]:
         """Read the partitions one after the other."""
@@ -116,6 +113,9 @@ def read_partition(partition: Partition) -> tuple[CompoundBatch, tuple[Reject, .
     Raises:
         InputError: if the file is gone or no longer what was scanned.
     """
+    if partition.format == "prepared":
+        given, _, unreadable = read_prepared(partition)
+        return given, unreadable
     builder = RowBuilder(partition.layout, partition.first_row)
     try:
         _fill(partition, builder)
@@ -158,6 +158,21 @@ def record_reader(partition: Partition) -> RecordReader:
     if partition.layout.record == "sdf":
         return sdf_reader(partition.layout)
     return smiles_reader(partition.layout) if partition.layout.record == "smiles" else csv_reader(partition.layout)
+
+
+def _cut(file: LibraryFile, rows: int) -> Iterator[Partition]:
+    """Pieces of one file of at most ``rows`` records, numbers still to come; parts of prepared libraries stay whole where they can."""
+    if file.format == "prepared":
+        for path, n_rows, digest in file.parts:
+            for start in range(0, n_rows, rows):
+                n = min(rows, n_rows - start)
+                yield Partition(0, path, "prepared", start, start + n, 0, n, file.layout, digest)
+        return
+    stop = _place(file, 0)
+    for row in range(0, file.n_rows, rows):
+        n = min(rows, file.n_rows - row)
+        start, stop = stop, _place(file, row + n)
+        yield Partition(0, file.path, file.format, start, stop, 0, n, file.layout)
 
 
 def _place(file: LibraryFile, row: int) -> int:

@@ -11,6 +11,7 @@ from rdkit import Chem
 from torch import Tensor
 
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.codecolumns import CODE_COLUMNS, coded_molecules
 from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MAX_ATOMS, MolGraph, features
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.errors import ModelFileError
@@ -65,6 +66,10 @@ class GraphEnsemble(ArrayScorer):
 
     def predict(self, batch: CompoundBatch) -> Predictions:
         """Featurize and predict the molecules of ``batch``, each distinct atom environment once."""
+        if set(CODE_COLUMNS) <= set(batch.data.schema.names):
+            molecules, has_codes = coded_molecules(batch.data)
+            if has_codes.all():
+                return self._predictions(self.coded_outputs(molecules), kept=has_codes, rejects=())
         parsed = [_usable(parse_smiles(text)) for text in batch.smiles]
         rejects = tuple(
             mol.of_row(row)

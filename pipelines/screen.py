@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from cinchona.datasets.prepared import rules_of
 from cinchona.datasets.sources import Library, open_library
 from cinchona.errors import InputError
 from cinchona.manifest import mask_secrets
@@ -80,7 +81,7 @@ def screen(
                 source=source,
                 scorer=source.open(),
                 screen=chosen.screen,
-                standardize=chosen.standardize,
+                standardize=rules_of(opened.files, chosen.standardize),
                 reader=chosen.reader,
                 notes=notes,
             )

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.partitions import Partition
+from cinchona.datasets.prepared_parts import read_prepared
 from cinchona.datasets.sources import read_partition
 from cinchona.datasets.standardize import standardize_batch
 from cinchona.digests import digest_file, digest_table
@@ -75,10 +76,14 @@ class PartitionWork:
     def _score(self, partition: Partition, watch: _Stopwatch) -> pa.Table:
         with watch.step("open"):
             scorer = self.scorer.open()
-        with watch.step("read"):
-            given, unreadable = read_partition(partition)
-        with watch.step("standardize"):
-            standardized = standardize_batch(given, self.standardize)
+        if partition.format == "prepared":
+            with watch.step("read"):
+                given, standardized, unreadable = read_prepared(partition)
+        else:
+            with watch.step("read"):
+                given, unreadable = read_partition(partition)
+            with watch.step("standardize"):
+                standardized = standardize_batch(given, self.standardize)
         with watch.step("score"), one_thread():
             distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
             scored = score_in_batches(scorer, distinct, rows=self.batch_rows)

@@ -57,6 +57,18 @@ class TestData:
         assert (reject["stage"], reject["count"], reject["rows"]) == ("parse", 1, [2])
         assert found["files"][0]["format"] == "smiles"
 
+    def test_prepare(self, cinchona, library, tmp_path):
+        serial = ("--set", "executor.kind=serial")
+        told = json.loads(cinchona("data", "prepare", library, "--out", tmp_path / "p", "--json", *serial).out)
+        assert {name: told[name] for name in ("rows", "rejected", "duplicates", "parts")} == {
+            "rows": 6, "rejected": 1, "duplicates": 1, "parts": 1,
+        }  # fmt: skip
+        assert told["folder"] == str(tmp_path / "p")
+        found = json.loads(cinchona("data", "check", tmp_path / "p", "--json").out)
+        assert (found["rows"], found["files"][0]["format"]) == (6, "prepared")
+        wrong = cinchona("data", "prepare", library, "--out", tmp_path / "q", "--descriptor", "molwt")
+        assert (wrong.code, "did you mean" in wrong.err) == (2, True)
+
     def test_check_of_the_first_rows(self, cinchona, library):
         found = json.loads(cinchona("data", "check", library, "--limit", "2", "--json").out)
         assert (found["rows"], found["checked"], found["rejected"]) == (6, 2, 0)

@@ -24,7 +24,7 @@ CONTRACT = {
     "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
     "data list": ([], set()),
     "data check": (["FILE"], {"--target", "--limit"}),
-    "data prepare": (["FILE"], {"--out", "--seed"}),
+    "data prepare": (["LIBRARY..."], {"--out", "--seed", "--descriptor"}),
     "models list": (["[DIR]"], set()),
     "models show": (["MODEL"], set()),
     "models import": (["FILE"], {"--out"}),
@@ -169,9 +169,7 @@ class TestUsageErrors:
         assert ran.err.startswith("error: ") or "--verbose" in arguments
         assert ("Traceback" in ran.err) == ("--verbose" in arguments)
 
-    @pytest.mark.parametrize(
-        "arguments", [["data", "prepare", "x", "--out", "y"], ["models", "import", "x", "--out", "y"]]
-    )
+    @pytest.mark.parametrize("arguments", [["models", "import", "x", "--out", "y"]])
     def test_what_is_not_built_says_so(self, cinchona, arguments):
         ran = cinchona(*arguments)
         assert ran.code == 2

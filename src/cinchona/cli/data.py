@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from cinchona.cli.common import Common, Out, Seeded, command, new_app
-from cinchona.errors import NotBuiltError
 
 app = new_app("Known data sets, and checks of your own.", group=True)
 
@@ -53,9 +52,27 @@ def check(
 
 
 @command(app)
-def prepare(common: Seeded, file: File, *, out: Out) -> None:
-    """Standardize a library once and keep it ready for screening. Not built yet."""
-    del common, file, out
-    raise NotBuiltError(
-        "`cinchona data prepare` is planned and not built yet", remedy="screen the library as it is: cinchona screen"
-    )
+def prepare(
+    common: Seeded,
+    library: Annotated[list[str], typer.Argument(metavar="LIBRARY...", help="Files, globs, catalogue:NAME, or -.")],
+    *,
+    out: Out,
+    descriptors: Annotated[
+        list[str] | None,
+        typer.Option("--descriptor", metavar="NAME", help="RDKit descriptor to keep as a column; repeatable."),
+    ] = None,
+) -> None:
+    """Standardize a library once and keep it with its graph codes, ready for any number of screens.
+
+    Name the folder wherever a library is wanted. Graph networks then parse no SMILES again. The same command again goes
+    on where an interrupted one stopped.
+    """
+    from cinchona.cli.output import show
+    from cinchona.pipelines.prepare import prepare as run_prepare
+
+    done = run_prepare(library, out=out, descriptors=descriptors or [], settings=common.settings())
+    header = done.header
+    show(common, {
+        "folder": str(done.folder), "rows": header.rows, "rejected": header.rejected, "duplicates": header.duplicates,
+        "parts": len(header.parts), "bytes": sum((done.folder / p.file).stat().st_size for p in header.parts),
+    })  # fmt: skip
