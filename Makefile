@@ -35,7 +35,8 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cinchona needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
-# molsets: only the compound library inside its wheel is used, never its code, so its dependencies stay away.
+# molsets, and for the tests admet-ai: only the files inside their wheels are used, never their code, so their
+# dependencies stay away.
 $(VENV)/.installed-all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing Cinchona into $(VENV); the first time takes minutes"
 	$(INSTALL) -e '.[all]'
@@ -45,6 +46,7 @@ $(VENV)/.installed-all: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: $(VENV)/.installed-all
 	@echo "installing the tools of developers into $(VENV)"
 	$(INSTALL) -e '.[all,dev]'
+	$(INSTALL) --no-deps admet-ai || echo 'admet-ai is not at hand: its notebook will be skipped'
 	@touch $@
 
 .PHONY: install

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from cinchona.models.evaluation import Evaluation, evaluate_predictions
     from cinchona.models.folder import model_fingerprint, open_scorer, read_trust, save_model
     from cinchona.models.forest import ForestScorer
+    from cinchona.models.imported.importing import import_model, read_foreign
+    from cinchona.models.imported.scorer import ImportedEnsemble
     from cinchona.models.intervals import Interval, bootstrap, paired_bootstrap
     from cinchona.models.metrics import METRICS, Metric, metric
     from cinchona.models.neighbours import NearestNeighbourScorer
+    from cinchona.models.objective import ObjectiveScorer, parse_objective
     from cinchona.models.train import fit_ensemble
 
 _LAZY: Final = {
@@ -26,6 +29,8 @@ _LAZY: Final = {
     "ForestScorer": "cinchona.models.forest",
     "GraphEnsemble": "cinchona.models.ensemble",
     "GraphNetConfig": "cinchona.models.config",
+    "import_model": "cinchona.models.imported.importing",
+    "ImportedEnsemble": "cinchona.models.imported.scorer",
     "Interval": "cinchona.models.intervals",
     "MeanScorer": "cinchona.models.baselines",
     "Metric": "cinchona.models.metrics",
@@ -34,7 +39,10 @@ _LAZY: Final = {
     "model_fingerprint": "cinchona.models.folder",
     "NearestNeighbourScorer": "cinchona.models.neighbours",
     "open_scorer": "cinchona.models.folder",
+    "ObjectiveScorer": "cinchona.models.objective",
     "paired_bootstrap": "cinchona.models.intervals",
+    "parse_objective": "cinchona.models.objective",
+    "read_foreign": "cinchona.models.imported.importing",
     "read_trust": "cinchona.models.folder",
     "save_model": "cinchona.models.folder",
     "TrainingConfig": "cinchona.models.config",
@@ -49,6 +57,8 @@ __all__ = [
     "ForestScorer",
     "GraphEnsemble",
     "GraphNetConfig",
+    "import_model",
+    "ImportedEnsemble",
     "Interval",
     "MeanScorer",
     "Metric",
@@ -56,8 +66,11 @@ __all__ = [
     "METRICS",
     "model_fingerprint",
     "NearestNeighbourScorer",
+    "ObjectiveScorer",
     "open_scorer",
     "paired_bootstrap",
+    "parse_objective",
+    "read_foreign",
     "read_trust",
     "save_model",
     "TrainingConfig",

@@ -233,9 +233,12 @@ def _kinds() -> dict[str, type[ArrayScorer]]:
     from cinchona.models.baselines import MeanScorer
     from cinchona.models.ensemble import GraphEnsemble
     from cinchona.models.forest import ForestScorer
+    from cinchona.models.imported.scorer import ImportedEnsemble
     from cinchona.models.neighbours import NearestNeighbourScorer
 
-    known: tuple[type[ArrayScorer], ...] = (GraphEnsemble, ForestScorer, NearestNeighbourScorer, MeanScorer)
+    known: tuple[type[ArrayScorer], ...] = (
+        GraphEnsemble, ForestScorer, NearestNeighbourScorer, MeanScorer, ImportedEnsemble,
+    )  # fmt: skip
     return {scorer.kind: scorer for scorer in known}
 
 

@@ -28,7 +28,7 @@ from cinchona.screening.lease import Lease
 from cinchona.screening.plan import Plan, load_plan
 from cinchona.screening.planning import ScreenRequest, same_plan, write_plan
 from cinchona.screening.run import Assignment, Doing, execute, verified
-from cinchona.screening.scorers import FolderScorer, ObjectScorer, ScorerSource
+from cinchona.screening.scorers import FolderScorer, ObjectScorer, ScorerSource, ranked_by
 from cinchona.screening.status import RunStatus, run_status
 from cinchona.tracking import NullTracker
 
@@ -71,7 +71,7 @@ def screen(
     chosen = settings or Settings()
     folder = RunFolder(Path(out).absolute())
     folder.require_fresh_or_ours()
-    source = _source(model)
+    source = _source(model, chosen.screen.objective)
     notes = {"seed": seed, "settings": mask_secrets(chosen.model_dump(mode="json"))}
     is_new = not folder.root.exists()
     with Lease.acquire(folder.lease, seconds=chosen.executor.lease_seconds) as lease:
@@ -114,7 +114,7 @@ def resume(
     plan = load_plan(folder)
     config = executor or ExecutorConfig.model_validate(_settings_of(plan).get("executor", {}))
     with Lease.acquire(folder.lease, seconds=config.lease_seconds) as lease:
-        source = _source(model if model is not None else _planned_model(folder, plan))
+        source = _source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
         same_world(folder, plan, source.open())
         return _carry_out(Assignment(folder, plan, source, config, lease), tracker or NullTracker())
 
@@ -191,10 +191,10 @@ def _nothing_half_planned(folder: RunFolder, *, is_new: bool) -> Iterator[None]:
         raise
 
 
-def _source(model: str | Path | Scorer) -> ScorerSource:
+def _source(model: str | Path | Scorer, expression: str | None) -> ScorerSource:
     if isinstance(model, str | Path):
-        return FolderScorer.at(Path(model))
-    return ObjectScorer(model)
+        return FolderScorer.at(Path(model), expression)
+    return ObjectScorer(ranked_by(model, expression))
 
 
 def _planned_model(folder: RunFolder, plan: Plan) -> str:

@@ -23,6 +23,9 @@ class ScreenConfig(Config):
     """Distinct compounds that the scorer gets at once. Batches never cross partitions, so they are fixed by the plan."""
     top_k: int = Field(1_000, ge=1, le=1_000_000)
     """Distinct compounds in the hit list."""
+    objective: str | None = Field(None, max_length=2_000)
+    """What ranks, as an expression over the model's endpoints such as ``gmean(high(pIC50, 6, 8), low(hERG, 0.2, 0.7))``;
+    default: the model's own objective."""
     max_reject_share: float = Field(0.5, ge=0.0, le=1.0)
     """Share of rejected rows above which a finished screen ends with an error; the results are written all the same."""
 

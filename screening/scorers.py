@@ -34,9 +34,11 @@ class FolderScorer:
     """Absolute path of the folder."""
     fingerprint: str
     """Fingerprint that the model must have."""
+    expression: str | None = None
+    """Objective that ranks in place of the model's own."""
 
     @classmethod
-    def at(cls, folder: Path) -> FolderScorer:
+    def at(cls, folder: Path, expression: str | None = None) -> FolderScorer:
         """The model at ``folder``; its files are checked against their digests, nothing is computed.
 
         Raises:
@@ -44,7 +46,7 @@ class FolderScorer:
         """
         from cinchona.models.folder import model_fingerprint
 
-        return cls(str(folder.resolve()), model_fingerprint(folder))
+        return cls(str(folder.resolve()), model_fingerprint(folder), expression)
 
     def open(self) -> Scorer:
         """Open the model and check that it is the one that was planned.
@@ -52,8 +54,9 @@ class FolderScorer:
         Raises:
             ModelFileError: if the folder holds no usable model.
             PlanMismatchError: if it holds another one.
+            ConfigError: if the objective does not fit it.
         """
-        return _opened(self.path, self.fingerprint)
+        return ranked_by(_opened(self.path, self.fingerprint), self.expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,19 @@ class ObjectScorer:
     def open(self) -> Scorer:
         """The scorer itself."""
         return self.scorer
+
+
+def ranked_by(scorer: Scorer, expression: str | None) -> Scorer:
+    """The scorer itself, or one that ranks by an objective.
+
+    Raises:
+        ConfigError: if the objective does not fit the scorer's endpoints.
+    """
+    if expression is None:
+        return scorer
+    from cinchona.models.objective import ObjectiveScorer
+
+    return ObjectiveScorer.of(scorer, expression)
 
 
 @lru_cache(maxsize=1)

@@ -29,6 +29,10 @@ class EngineNetwork:
     encoder: DirectedWeights
     head: tuple[tuple[np.ndarray, np.ndarray], ...]
     """Layers as (weight of shape (d_in, d_out), bias of shape (d_out,)), ReLU in between."""
+    affine: tuple[np.ndarray, np.ndarray] | None = None
+    """Factor and summand for the molecule vector (a batch normalization at rest), float32, shape (d_hidden,), or None."""
+    extra_scale: tuple[np.ndarray, np.ndarray] | None = None
+    """Mean and standard deviation by which descriptors are scaled, float32, shape (x,), or None."""
 
     @classmethod
     def of(cls, network: GraphNet) -> EngineNetwork:
@@ -50,6 +54,18 @@ class EngineNetwork:
         return cls(encoder, tuple((_transposed(layer.weight), _array(layer.bias)) for layer in layers))
 
 
+@dataclass(frozen=True, slots=True)
+class EngineBlock:
+    """Networks of one shape that answer for the same targets."""
+
+    networks: tuple[EngineNetwork, ...]
+    """The members."""
+    config: GraphNetConfig
+    """The shape; depth and readout count."""
+    extra: np.ndarray | None = None
+    """Descriptors to put behind the molecule vectors, float32, shape (n, x), or None."""
+
+
 def engine_outputs(
     networks: Sequence[EngineNetwork],
     molecules: CodedMolecules,
@@ -67,16 +83,46 @@ def engine_outputs(
         rows_of: Feature schema that the networks were trained on.
         multiply: Matrix product to use.
     """
-    n, t = len(molecules), len(networks[0].head[-1][1])
-    raw = np.empty((len(networks), n, t), np.float32)
+    block = EngineBlock(tuple(networks), config)
+    return block_outputs([block], molecules, rows_of=rows_of, multiply=multiply)[0]
+
+
+def block_outputs(
+    blocks: Sequence[EngineBlock], molecules: CodedMolecules, *, rows_of: FeatureRows, multiply: Gemm
+) -> list[np.ndarray]:
+    """Raw outputs of several blocks; equal environments are looked for once for all networks of one depth.
+
+    Args:
+        blocks: Networks on one feature schema.
+        molecules: Codes of n molecules.
+        rows_of: Feature schema that they were trained on.
+        multiply: Matrix product to use.
+
+    Returns:
+        For each block float32, shape (networks, n, t).
+    """
+    n = len(molecules)
+    raw = [np.empty((len(b.networks), n, len(b.networks[0].head[-1][1])), np.float32) for b in blocks]
     for first, last in _passes(molecules):
         graphs = coded_graphs(part_of(molecules, first, last), rows_of)
-        plan = plan_messages(graphs, config.depth)
-        scale = _readout_scale(config, graphs)
-        for k, network in enumerate(networks):
-            vectors = encode(graphs, plan, network.encoder, multiply) * scale
-            raw[k, first:last] = _feed_forward(vectors, network.head, multiply)
+        plans = {depth: plan_messages(graphs, depth) for depth in {b.config.depth for b in blocks}}
+        for block, out in zip(blocks, raw, strict=True):
+            scale = _readout_scale(block.config, graphs)
+            extra = None if block.extra is None else block.extra[first:last]
+            for k, network in enumerate(block.networks):
+                vectors = encode(graphs, plans[block.config.depth], network.encoder, multiply) * scale
+                out[k, first:last] = _feed_forward(_completed(vectors, network, extra), network.head, multiply)
     return raw
+
+
+def _completed(vectors: np.ndarray, network: EngineNetwork, extra: np.ndarray | None) -> np.ndarray:
+    if network.affine is not None:
+        vectors = vectors * network.affine[0] + network.affine[1]
+    if extra is None:
+        return vectors
+    if network.extra_scale is not None:
+        extra = (extra - network.extra_scale[0]) / network.extra_scale[1]
+    return np.concatenate([vectors, extra.astype(np.float32)], axis=1)
 
 
 def part_of(molecules: CodedMolecules, first: int, last: int) -> CodedMolecules:
@@ -128,4 +174,4 @@ def _array(bias: Tensor) -> np.ndarray:
     return np.ascontiguousarray(bias.detach().numpy())
 
 
-__all__ = ["MAX_STATES", "EngineNetwork", "engine_outputs", "part_of"]
+__all__ = ["MAX_STATES", "EngineBlock", "EngineNetwork", "block_outputs", "engine_outputs", "part_of"]

@@ -221,6 +221,44 @@ class TestModels:
         assert "Traceback" not in ran.err
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    from foreign_models import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("foreign") / "best.pt", columns=("a", "b"))
+
+
+class TestForeignModels:
+    def test_import_show_and_screen_by_an_objective(self, cinchona, checkpoint, library, tmp_path):
+        told = json.loads(cinchona("models", "import", checkpoint, "--out", "m", "--json").out)
+        assert (told["endpoints"], told["model"]) == ("a, b", "Chemprop x 1")
+        shown = json.loads(cinchona("models", "show", "m", "--json").out)
+        assert shown["fingerprint"] == told["fingerprint"]
+        quick = ("--set", "executor.kind=serial", "--set", "tracking.enabled=false", "--json")
+        run = cinchona("screen", library, "--model", "m", "--out", "run", "--objective", "b - 2 * a", *quick)
+        assert run.code == 0, run.err
+        rows = pq.read_table(tmp_path / "run" / "hits.parquet").to_pylist()
+        assert rows
+        assert all(row["score"] == pytest.approx(row["b"] - 2 * row["a"], rel=1e-4, abs=1e-5) for row in rows)
+        assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+        assert "b - 2 * a" in (tmp_path / "run" / "report.html").read_text()
+        again = cinchona("screen", library, "--model", "m", "--out", "run", "--objective", "b - a", *quick)
+        assert again.code == 3
+        assert "screen.objective: planned b - 2 * a, now b - a" in again.err
+        assert cinchona("resume", "run", "--json").code == 0
+
+    def test_refusals(self, cinchona, checkpoint, library):
+        ran = cinchona("models", "import", "nowhere.pt", "--out", "m")
+        assert (ran.code, "no checkpoint" in ran.err) == (2, True)
+        ran = cinchona("models", "import", checkpoint, "--out", "m", "--target", "x")
+        assert (ran.code, "2 outputs and 1 names" in ran.err) == (2, True)
+        cinchona("models", "import", checkpoint, "--out", "m")
+        ran = cinchona("screen", library, "--model", "m", "--out", "r", "--objective", "aa - b")
+        assert (ran.code, "did you mean a?" in ran.err) == (2, True)
+        ran = cinchona("models", "export", "m", "--out", "e")
+        assert (ran.code, "no graph network" in ran.err) == (2, True)
+
+
 class TestDoctor:
     def test_all_is_well(self, cinchona):
         ran = cinchona("doctor", "--json")

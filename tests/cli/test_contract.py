@@ -17,7 +17,7 @@ SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format",
 CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
-    "screen": (["LIBRARY..."], {"--model", "--out", "--seed"}),
+    "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective"}),
     "resume": (["DIR"], {"--model"}),
     "status": (["DIR"], set()),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
@@ -27,7 +27,8 @@ CONTRACT = {
     "data prepare": (["LIBRARY..."], {"--out", "--seed", "--descriptor"}),
     "models list": (["[DIR]"], set()),
     "models show": (["MODEL"], set()),
-    "models import": (["FILE"], {"--out"}),
+    "models import": (["FILE"], {"--out", "--target", "--descriptors", "--compare"}),
+    "models export": (["MODEL"], {"--out"}),
     "serve-ui": ([], {"--uri", "--port"}),
     "config show": ([], set()),
     "config schema": ([], set()),
@@ -89,7 +90,7 @@ class TestNames:
         }
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
-            "evaluate": {"--model", "--target"}, "data prepare": {"--out"}, "models import": {"--out"},
+            "evaluate": {"--model", "--target"}, "data prepare": {"--out"}, "models import": {"--out"}, "models export": {"--out"},
         }  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -168,12 +169,6 @@ class TestUsageErrors:
         assert words in ran.err
         assert ran.err.startswith("error: ") or "--verbose" in arguments
         assert ("Traceback" in ran.err) == ("--verbose" in arguments)
-
-    @pytest.mark.parametrize("arguments", [["models", "import", "x", "--out", "y"]])
-    def test_what_is_not_built_says_so(self, cinchona, arguments):
-        ran = cinchona(*arguments)
-        assert ran.code == 2
-        assert "not built yet" in ran.err
 
 
 def _tree(kind=errors.CinchonaError):

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cinchona.cli.common import Common, Out, command, new_app
-from cinchona.errors import NotBuiltError
 
 app = new_app("Look at model folders.", group=True)
 
@@ -47,12 +46,54 @@ def show_model(
 @command(app, "import")
 def import_model(
     common: Common,
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="Model of another program.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Chemprop checkpoint (.pt, .ckpt), a folder or pattern of an ensemble, ADMET-AI's wheel, or admet-ai.",
+        ),
+    ],
+    *,
+    out: Out,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", metavar="NAME", help="Name of an output; repeatable, in order.")
+    ] = None,
+    descriptors: Annotated[
+        str | None,
+        typer.Option("--descriptors", metavar="NAME", help="Molecule featurizer that the model was trained with."),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Compare with the original package, which executes what the file says."),
+    ] = False,
+) -> None:
+    """Bring a model of another program into a model folder; nothing in its files is executed.
+
+    With --compare the original package, where it is installed, predicts 1,000 molecules too, and a report of the
+    differences is kept in the model folder. Do that with files that you trust only.
+    """
+    from cinchona.cli.output import show
+    from cinchona.models.imported.importing import import_model as run_import
+
+    done = run_import(source, out=out, targets=target, descriptors=descriptors, compare=compare)
+    record = {
+        "folder": str(done.folder),
+        "model": done.scorer.name,
+        "fingerprint": done.scorer.fingerprint,
+        "endpoints": ", ".join(e.name for e in done.scorer.endpoints),
+    }
+    show(common, record | ({"comparison": done.comparison.record()} if done.comparison else {}))
+
+
+@command(app, "export")
+def export_model(
+    common: Common,
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder of a graph network.")],
     *,
     out: Out,
 ) -> None:
-    """Bring a model of another program into a model folder. Not built yet."""
-    del common, source, out
-    raise NotBuiltError(
-        "`cinchona models import` is planned and not built yet", remedy="train a model here: cinchona train"
-    )
+    """Write the weights of a graph network as a plain torch state dict, one file a member."""
+    from cinchona.cli.output import show
+    from cinchona.models.export import export_state_dicts
+
+    show(common, {"files": [str(path) for path in export_state_dicts(folder, out)]})

@@ -16,7 +16,17 @@ Library = Annotated[
 
 
 @command(app)
-def screen(common: Seeded, library: Library, *, model: Model, out: Out) -> None:
+def screen(
+    common: Seeded,
+    library: Library,
+    *,
+    model: Model,
+    out: Out,
+    objective: Annotated[
+        str | None,
+        typer.Option("--objective", metavar="TEXT", help="What ranks, over the endpoints: 'pIC50 - 2 * hERG'."),
+    ] = None,
+) -> None:
     """Score a compound library and keep the best.
 
     Every input row ends as a score or as a reject with a reason. The same command again goes on where an interrupted
@@ -27,5 +37,8 @@ def screen(common: Seeded, library: Library, *, model: Model, out: Out) -> None:
     from cinchona.pipelines.screen import screen as run_screen
 
     settings = common.settings()
+    if objective is not None:
+        screening = settings.screen.model_copy(update={"objective": objective})
+        settings = settings.model_copy(update={"screen": screening})
     tracker = open_tracker(settings.tracking)
     show_screen(common, run_screen(library, model=model, out=out, settings=settings, seed=common.seed, tracker=tracker))

@@ -1,0 +1,1 @@
+"""Models of other packages, read without trusting them and run by our engine."""
