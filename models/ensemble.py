@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-import torch
 from rdkit import Chem
-from torch import Tensor
 
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
 from cinchona.datasets.codecolumns import CODE_COLUMNS, coded_molecules
 from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MAX_ATOMS, MolGraph, features
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.errors import ModelFileError
-from cinchona.models.batching import GraphSet, chunks
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.gemm import GemmName, gemm
 from cinchona.models.engine.inference import EngineNetwork, engine_outputs
-from cinchona.models.network import GraphNet, build_network
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
-from cinchona.models.threads import one_torch_thread
+from cinchona.models.threads import one_torch_thread, product_thread
 from cinchona.records import CompoundBatch, Endpoint, Reject, Stage
+
+if TYPE_CHECKING:
+    from cinchona.models.network import GraphNet
 
 _CHUNK_BONDS: Final = 40_000
 
@@ -42,8 +43,8 @@ class GraphEnsemble(ArrayScorer):
     """
 
     kind: ClassVar[str] = "graph-ensemble"
-    product: ClassVar[GemmName] = "torch"
-    """Matrix product of the engine; one choice everywhere, since the other differs in the last bit."""
+    product: GemmName = "torch"
+    """Matrix product of the engine; a screen's plan chooses one for all workers, since the other differs in the last bit."""
 
     def __init__(
         self,
@@ -54,15 +55,22 @@ class GraphEnsemble(ArrayScorer):
         scaling: TargetScaling,
     ) -> None:
         super().__init__(endpoints)
-        self.members = tuple(member.eval().requires_grad_(requires_grad=False) for member in members)
         self.network = network
         self.scaling = scaling
-        self._engine = tuple(EngineNetwork.of(member) for member in self.members)
+        self._weights = tuple(
+            {name: tensor.detach().numpy() for name, tensor in member.state_dict().items()} for member in members
+        )
+        self._engine = tuple(EngineNetwork.of_weights(weights) for weights in self._weights)
+
+    @cached_property
+    def members(self) -> tuple[GraphNet, ...]:
+        """The networks as torch modules; made when they are first asked for, since scoring does without."""
+        return tuple(_member(self.network, weights, len(self.endpoints)) for weights in self._weights)
 
     @property
     def name(self) -> str:
         """Short name for reports."""
-        return f"D-MPNN x {len(self.members)}"
+        return f"D-MPNN x {len(self._weights)}"
 
     def predict(self, batch: CompoundBatch) -> Predictions:
         """Featurize and predict the molecules of ``batch``, each distinct atom environment once."""
@@ -95,7 +103,7 @@ class GraphEnsemble(ArrayScorer):
 
     def coded_outputs(self, molecules: CodedMolecules) -> np.ndarray:
         """Outputs of each member for n coded molecules, as :meth:`raw_outputs`, through the engine."""
-        with one_torch_thread():
+        with product_thread(self.product):
             return engine_outputs(
                 self._engine, molecules, config=self.network, rows_of=features, multiply=gemm(self.product)
             )
@@ -106,6 +114,10 @@ class GraphEnsemble(ArrayScorer):
 
     def raw_outputs(self, graphs: Sequence[MolGraph]) -> np.ndarray:
         """Outputs of each member before they are turned into natural units, float32, shape (members, n, t)."""
+        import torch
+
+        from cinchona.models.batching import GraphSet, chunks
+
         raw = np.empty((len(self.members), len(graphs), len(self.endpoints)), dtype=np.float32)
         with one_torch_thread(), torch.inference_mode():
             for part in chunks([g.edges.shape[1] for g in graphs], _CHUNK_BONDS):
@@ -118,7 +130,7 @@ class GraphEnsemble(ArrayScorer):
         """Architecture as plain data; :meth:`restore` reads it."""
         return {
             "network": self.network.model_dump(mode="json"),
-            "members": len(self.members),
+            "members": len(self._weights),
             "feature_schema": FEATURE_SCHEMA,
             "d_atom": ATOM_DIM,
             "d_bond": BOND_DIM,
@@ -129,9 +141,9 @@ class GraphEnsemble(ArrayScorer):
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights by name, ``members.<i>.<parameter>``."""
         return {
-            f"members.{position}.{name}": tensor.numpy()
-            for position, member in enumerate(self.members)
-            for name, tensor in member.state_dict().items()
+            f"members.{position}.{name}": array
+            for position, weights in enumerate(self._weights)
+            for name, array in weights.items()
         }
 
     @classmethod
@@ -150,10 +162,13 @@ class GraphEnsemble(ArrayScorer):
                 remedy="install the version of Cinchona that saved the model, or train it again",
             )
         config = GraphNetConfig.model_validate(spec["network"])
-        members = [_member(config, arrays, position, len(endpoints)) for position in range(int(spec["members"]))]
+        members = [_weights_of(config, arrays, position, len(endpoints)) for position in range(int(spec["members"]))]
         is_class = np.array([e.kind == "classification" for e in endpoints], dtype=bool)
         scaling = TargetScaling(np.array(spec["mean"], np.float64), np.array(spec["scale"], np.float64), is_class)
-        return cls(members, network=config, endpoints=endpoints, scaling=scaling)
+        made = cls((), network=config, endpoints=endpoints, scaling=scaling)
+        made._weights = tuple(members)
+        made._engine = tuple(EngineNetwork.of_weights(weights) for weights in members)
+        return made
 
 
 def _usable(mol: Chem.Mol | Rejected) -> Chem.Mol | Rejected:
@@ -162,20 +177,42 @@ def _usable(mol: Chem.Mol | Rejected) -> Chem.Mol | Rejected:
     return Rejected(Stage.FEATURIZE, f"{mol.GetNumAtoms():,} atoms, expected 1 to {MAX_ATOMS:,}")
 
 
-def _member(config: GraphNetConfig, arrays: Mapping[str, np.ndarray], position: int, n_targets: int) -> GraphNet:
+def _weights_of(
+    config: GraphNetConfig, arrays: Mapping[str, np.ndarray], position: int, n_targets: int
+) -> dict[str, np.ndarray]:
+    """Weights of one member, checked against the architecture."""
     prefix = f"members.{position}."
-    network = build_network(config, d_atom=ATOM_DIM, d_bond=BOND_DIM, n_targets=n_targets)
-    weights: dict[str, Tensor] = {
-        name.removeprefix(prefix): torch.from_numpy(np.array(array))
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+    weights = {n.removeprefix(prefix): np.array(a, np.float32) for n, a in arrays.items() if n.startswith(prefix)}
+    wanted = _shapes(config, n_targets)
+    wrong = [name for name in {**wanted, **weights} if wanted.get(name) != getattr(weights.get(name), "shape", None)]
+    if wrong:
+        found = weights[wrong[0]].shape if wrong[0] in weights else "missing"
         raise ModelFileError(
-            f"the weights of network {position} do not fit its architecture: {error}",
-            expected="one array of the right shape for each parameter",
+            f"the weights of network {position} do not fit its architecture: {wrong[0]} is {found}",
+            expected=f"one array of the right shape for each parameter, here {wanted.get(wrong[0], 'none')}",
             remedy="copy the model folder again from where it was trained",
-        ) from error
-    return network
+        )
+    return weights
+
+
+def _shapes(config: GraphNetConfig, n_targets: int) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter by its name in a state dict."""
+    h = config.hidden
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.W_i.weight": (h, ATOM_DIM + BOND_DIM), "encoder.W_h.weight": (h, h),
+        "encoder.W_o.weight": (h, ATOM_DIM + h), "encoder.W_o.bias": (h,),
+    }  # fmt: skip
+    widths = [h, *[config.head_hidden] * config.head_layers, n_targets]
+    for k, (width, after) in enumerate(pairwise(widths)):
+        shapes |= {f"head.{3 * k}.weight": (after, width), f"head.{3 * k}.bias": (after,)}
+    return shapes
+
+
+def _member(config: GraphNetConfig, weights: Mapping[str, np.ndarray], n_targets: int) -> GraphNet:
+    import torch
+
+    from cinchona.models.network import build_network
+
+    network = build_network(config, d_atom=ATOM_DIM, d_bond=BOND_DIM, n_targets=n_targets)
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    return network.eval().requires_grad_(requires_grad=False)

@@ -12,6 +12,7 @@ A folder holds data only. Nothing in it is executed, and whatever is not expecte
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import tempfile
@@ -209,16 +210,16 @@ def _check_digests(entries: Mapping[str, bytes], config: Mapping[str, Any], fold
 
 
 def _restore(config: Mapping[str, Any], weights: bytes, folder: Path) -> ArrayScorer:
-    kinds = _kinds()
     kind = config.get("kind")
-    if kind not in kinds:
+    scorer = _kind(kind)
+    if scorer is None:
         raise ModelFileError(
-            f"unknown kind of model {kind!r}", where=str(folder / "config.json"), expected=", ".join(sorted(kinds)),
+            f"unknown kind of model {kind!r}", where=str(folder / "config.json"), expected=", ".join(sorted(_KINDS)),
             remedy="install the version of Cinchona that saved the model",
         )  # fmt: skip
     check_safetensors(weights, folder)
     try:
-        return kinds[kind].restore(config["spec"], load(weights), _endpoints(config["endpoints"]))
+        return scorer.restore(config["spec"], load(weights), _endpoints(config["endpoints"]))
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError, ValidationError) as error:
         raise _damaged(f"config.json and the weights do not fit: {type(error).__name__}: {error}", folder) from error
 
@@ -229,17 +230,22 @@ def _endpoints(listed: Sequence[Mapping[str, Any]]) -> list[Endpoint]:
     return [Endpoint(e["name"], unit=e["unit"], direction=Direction(e["direction"]), kind=e["kind"]) for e in listed]
 
 
-def _kinds() -> dict[str, type[ArrayScorer]]:
-    from cinchona.models.baselines import MeanScorer
-    from cinchona.models.ensemble import GraphEnsemble
-    from cinchona.models.forest import ForestScorer
-    from cinchona.models.imported.scorer import ImportedEnsemble
-    from cinchona.models.neighbours import NearestNeighbourScorer
+_KINDS: Final = {
+    "graph-ensemble": ("ensemble", "GraphEnsemble"),
+    "imported-ensemble": ("imported.scorer", "ImportedEnsemble"),
+    "forest": ("forest", "ForestScorer"),
+    "nearest-neighbour": ("neighbours", "NearestNeighbourScorer"),
+    "mean": ("baselines", "MeanScorer"),
+}
+"""Module and class of each kind; only the one that is opened is imported, since some bring large libraries."""
 
-    known: tuple[type[ArrayScorer], ...] = (
-        GraphEnsemble, ForestScorer, NearestNeighbourScorer, MeanScorer, ImportedEnsemble,
-    )  # fmt: skip
-    return {scorer.kind: scorer for scorer in known}
+
+def _kind(name: object) -> type[ArrayScorer] | None:
+    if name not in _KINDS:
+        return None
+    module, attribute = _KINDS[str(name)]
+    found: type[ArrayScorer] = getattr(importlib.import_module(f"cinchona.models.{module}"), attribute)
+    return found
 
 
 def _check_golden(scorer: ArrayScorer, golden: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,10 @@ def screen(
                 reader=chosen.reader,
                 notes=notes,
             )
-            plan = _planned(folder, request)
-        return _carry_out(Assignment(folder, plan, source, chosen.executor, lease), tracker or NullTracker())
+            plan = _plan_of(folder, request)
+        return _carry_out(
+            Assignment(folder, plan, _planned(source, plan), chosen.executor, lease), tracker or NullTracker()
+        )
 
 
 def resume(
@@ -116,7 +119,7 @@ def resume(
     with Lease.acquire(folder.lease, seconds=config.lease_seconds) as lease:
         source = _source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
         same_world(folder, plan, source.open())
-        return _carry_out(Assignment(folder, plan, source, config, lease), tracker or NullTracker())
+        return _carry_out(Assignment(folder, plan, _planned(source, plan), config, lease), tracker or NullTracker())
 
 
 def status(out: str | Path) -> RunStatus:
@@ -155,7 +158,7 @@ def _work(job: Assignment, doing: Doing, run: TrackedRun) -> Finished:
     return finished
 
 
-def _planned(folder: RunFolder, request: ScreenRequest) -> Plan:
+def _plan_of(folder: RunFolder, request: ScreenRequest) -> Plan:
     """Plan the run, or check that it was planned for the same."""
     if not folder.is_planned():
         return write_plan(folder, request)
@@ -189,6 +192,11 @@ def _nothing_half_planned(folder: RunFolder, *, is_new: bool) -> Iterator[None]:
             if is_new and {p.name for p in folder.root.iterdir()} == {folder.lease.name}:
                 shutil.rmtree(folder.root, ignore_errors=True)
         raise
+
+
+def _planned(source: ScorerSource, plan: Plan) -> ScorerSource:
+    """The source whose scorers multiply as the plan says."""
+    return replace(source, product=plan.product) if isinstance(source, FolderScorer) else source
 
 
 def _source(model: str | Path | Scorer, expression: str | None) -> ScorerSource:

@@ -20,6 +20,7 @@ from cinchona.datasets.config import ReaderConfig, StandardizeConfig
 from cinchona.datasets.partitions import Partition
 from cinchona.digests import digest_file, digest_json
 from cinchona.errors import InputError
+from cinchona.models.engine.gemm import GemmName
 from cinchona.screening.config import ScreenConfig
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.layout import TableLayout
@@ -99,6 +100,9 @@ class Plan(BaseModel):
     """How the library was read."""
     versions: dict[str, str]
     """Versions of the code that decides scores."""
+    product: GemmName = "torch"
+    """Matrix product of graph networks that was faster where the run was planned; every worker uses it, since the other
+    differs in the last bit. Not part of the identity: it decides no more than bits."""
     notes: dict[str, Any] = Field(default_factory=dict)
     """What the caller wants to find again at resume: settings that decide no score."""
 

@@ -17,6 +17,7 @@ from cinchona.datasets.sources import Library
 from cinchona.digests import canonical_json, digest_file, digest_json
 from cinchona.errors import InputError
 from cinchona.files import atomic_path, write_text
+from cinchona.models.engine.gemm import GemmName, chosen_gemm
 from cinchona.protocols import Scorer
 from cinchona.screening.config import ScreenConfig
 from cinchona.screening.failpoints import failpoint
@@ -69,7 +70,8 @@ def write_plan(folder: RunFolder, request: ScreenRequest) -> Plan:
             expected="at least one compound",
         )
     failpoint("plan.between_files")
-    plan = _header(folder, request, rows=rows, partitions=partitions)
+    product = chosen_gemm() if hasattr(getattr(request.scorer, "inner", request.scorer), "product") else "torch"
+    plan = _header(folder, request, rows=rows, partitions=partitions, product=product)
     write_text(folder.plan, plan.model_dump_json(indent=2) + "\n")
     failpoint("plan.after_write")
     return plan
@@ -118,7 +120,9 @@ def _stored(folder: RunFolder, path: str | Path) -> str:
     return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)
 
 
-def _header(folder: RunFolder, request: ScreenRequest, *, rows: int, partitions: int) -> Plan:
+def _header(
+    folder: RunFolder, request: ScreenRequest, *, rows: int, partitions: int, product: GemmName = "torch"
+) -> Plan:
     scorer = request.scorer
     draft = Plan(
         fingerprint="",
@@ -135,6 +139,7 @@ def _header(folder: RunFolder, request: ScreenRequest, *, rows: int, partitions:
         standardize=request.standardize,
         reader=request.reader,
         versions=decisive_versions(),
+        product=product,
         notes=dict(request.notes),
     )
     return draft.model_copy(update={"fingerprint": digest_json(draft.identity)})

@@ -36,6 +36,8 @@ class FolderScorer:
     """Fingerprint that the model must have."""
     expression: str | None = None
     """Objective that ranks in place of the model's own."""
+    product: str = ""
+    """Matrix product that a graph network uses; empty for its own choice."""
 
     @classmethod
     def at(cls, folder: Path, expression: str | None = None) -> FolderScorer:
@@ -56,7 +58,10 @@ class FolderScorer:
             PlanMismatchError: if it holds another one.
             ConfigError: if the objective does not fit it.
         """
-        return ranked_by(_opened(self.path, self.fingerprint), self.expression)
+        scorer = _opened(self.path, self.fingerprint)
+        if self.product and hasattr(scorer, "product"):
+            scorer.product = self.product
+        return ranked_by(scorer, self.expression)
 
 
 @dataclass(frozen=True, slots=True)

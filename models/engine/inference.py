@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from torch import Tensor, nn
 
 from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.datasets.graphcodes import GraphCodes
 from cinchona.models.config import GraphNetConfig
-from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, encode, plan_messages
+from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, MessagePlan, encode, plan_messages
 from cinchona.models.engine.gemm import Gemm
 from cinchona.models.engine.graphs import FeatureRows, coded_graphs
-from cinchona.models.network import GraphNet
+
+if TYPE_CHECKING:
+    from cinchona.models.network import GraphNet
 
 MAX_STATES: Final = 120_000
 """Directed bonds in one pass, whatever the batch: bounds memory to a few hundred megabytes at 300 units."""
+
+
+NARROW_STATES: Final = 6_000
+"""The same where most environments are distinct: their states then fit the processor's cache."""
+_MUCH_DISTINCT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +42,34 @@ class EngineNetwork:
 
     @classmethod
     def of(cls, network: GraphNet) -> EngineNetwork:
-        """Copy the weights of ``network``, transposed for row vectors."""
-        mp = network.encoder
-        w_i, w_o = _transposed(mp.W_i.weight), _transposed(mp.W_o.weight)
-        none = np.zeros(mp.d_out, np.float32)
+        """Copy the weights of ``network``."""
+        return cls.of_weights({name: tensor.detach().numpy() for name, tensor in network.state_dict().items()})
+
+    @classmethod
+    def of_weights(cls, weights: Mapping[str, np.ndarray]) -> EngineNetwork:
+        """Copy weights under the names of :class:`~cinchona.models.network.GraphNet`, transposed for row vectors.
+
+        Raises:
+            ShapeError: if they do not fit together.
+            KeyError: if one is missing.
+        """
+        w_i, w_h, w_o = (weights[f"encoder.W_{k}.weight"] for k in "iho")
+        hidden = w_h.shape[0]
+        d_atom = w_o.shape[1] - hidden
+        none = np.zeros(hidden, np.float32)
         encoder = DirectedWeights(
-            w_atom=np.ascontiguousarray(w_i[: mp.d_atom]),
-            w_bond=np.ascontiguousarray(w_i[mp.d_atom :]),
+            w_atom=_transposed(w_i[:, :d_atom]),
+            w_bond=_transposed(w_i[:, d_atom:]),
             b_i=none,
-            w_h=_transposed(mp.W_h.weight),
+            w_h=_transposed(w_h),
             b_h=none,
-            w_out_atom=np.ascontiguousarray(w_o[: mp.d_atom]),
-            w_out_message=np.ascontiguousarray(w_o[mp.d_atom :]),
-            b_o=_array(mp.W_o.bias),
+            w_out_atom=_transposed(w_o[:, :d_atom]),
+            w_out_message=_transposed(w_o[:, d_atom:]),
+            b_o=np.array(weights["encoder.W_o.bias"]),
         )
-        layers = [layer for layer in network.head if isinstance(layer, nn.Linear)]
-        return cls(encoder, tuple((_transposed(layer.weight), _array(layer.bias)) for layer in layers))
+        numbers = sorted(int(n.split(".")[1]) for n in weights if n.startswith("head.") and n.endswith(".weight"))
+        layers = [(weights[f"head.{k}.weight"], weights[f"head.{k}.bias"]) for k in numbers]
+        return cls(encoder, tuple((_transposed(weight), np.array(bias)) for weight, bias in layers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +121,8 @@ def block_outputs(
     """
     n = len(molecules)
     raw = [np.empty((len(b.networks), n, len(b.networks[0].head[-1][1])), np.float32) for b in blocks]
-    for first, last in _passes(molecules):
-        graphs = coded_graphs(part_of(molecules, first, last), rows_of)
-        plans = {depth: plan_messages(graphs, depth) for depth in {b.config.depth for b in blocks}}
+    depths = {block.config.depth for block in blocks}
+    for (first, last), graphs, plans in _planned_passes(molecules, rows_of, depths):
         for block, out in zip(blocks, raw, strict=True):
             scale = _readout_scale(block.config, graphs)
             extra = None if block.extra is None else block.extra[first:last]
@@ -113,6 +130,35 @@ def block_outputs(
                 vectors = encode(graphs, plans[block.config.depth], network.encoder, multiply) * scale
                 out[k, first:last] = _feed_forward(_completed(vectors, network, extra), network.head, multiply)
     return raw
+
+
+def _planned_passes(
+    molecules: CodedMolecules, rows_of: FeatureRows, depths: set[int]
+) -> Iterator[tuple[tuple[int, int], CodedGraphs, dict[int, MessagePlan]]]:
+    """Cut molecules into passes, each with its graphs and plans.
+
+    Wide passes share more. Where little is shared they only leave the cache, so such a pass is cut again.
+    """
+    for first, last in _passes(molecules, MAX_STATES):
+        part = part_of(molecules, first, last)
+        graphs, plans = _plans(part, rows_of, depths)
+        if _share_of_distinct(plans[max(depths)]) <= _MUCH_DISTINCT:
+            yield (first, last), graphs, plans
+            continue
+        for begin, end in _passes(part, NARROW_STATES):
+            yield (first + begin, first + end), *_plans(part_of(part, begin, end), rows_of, depths)
+
+
+def _plans(
+    molecules: CodedMolecules, rows_of: FeatureRows, depths: set[int]
+) -> tuple[CodedGraphs, dict[int, MessagePlan]]:
+    graphs = coded_graphs(molecules, rows_of)
+    return graphs, {depth: plan_messages(graphs, depth) for depth in depths}
+
+
+def _share_of_distinct(plan: MessagePlan) -> float:
+    last = plan.levels[-1]
+    return len(last) / max(1, len(last.ids))
 
 
 def _completed(vectors: np.ndarray, network: EngineNetwork, extra: np.ndarray | None) -> np.ndarray:
@@ -139,12 +185,12 @@ def part_of(molecules: CodedMolecules, first: int, last: int) -> CodedMolecules:
     )
 
 
-def _passes(molecules: CodedMolecules) -> list[tuple[int, int]]:
-    """Cut n molecules into runs of at most MAX_STATES directed bonds; a larger molecule is a run of its own."""
+def _passes(molecules: CodedMolecules, states: int) -> list[tuple[int, int]]:
+    """Cut n molecules into runs of at most ``states`` directed bonds; a larger molecule is a run of its own."""
     bonds = 2 * molecules.bond_offsets.astype(np.int64)
     cuts = [0]
     while cuts[-1] < len(molecules):
-        reach = int(np.searchsorted(bonds, bonds[cuts[-1]] + MAX_STATES, side="right")) - 1
+        reach = int(np.searchsorted(bonds, bonds[cuts[-1]] + states, side="right")) - 1
         cuts.append(min(max(reach, cuts[-1] + 1), len(molecules)))
     return list(pairwise(cuts))
 
@@ -166,12 +212,8 @@ def _feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarr
     return outputs
 
 
-def _transposed(weight: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(weight.detach().numpy().T)
-
-
-def _array(bias: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(bias.detach().numpy())
+def _transposed(weight: np.ndarray) -> np.ndarray:
+    return np.array(weight.T, np.float32, order="C")
 
 
 __all__ = ["MAX_STATES", "EngineBlock", "EngineNetwork", "block_outputs", "engine_outputs", "part_of"]

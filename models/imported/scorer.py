@@ -24,7 +24,7 @@ from cinchona.models.engine.inference import EngineBlock, EngineNetwork, block_o
 from cinchona.models.imported.descriptors import DESCRIPTORS, descriptor_rows, descriptor_width
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
-from cinchona.models.threads import one_torch_thread
+from cinchona.models.threads import product_thread
 from cinchona.records import CompoundBatch, Endpoint, Reject, Stage
 
 ENCODER: Final = ("w_i", "b_i", "w_h", "b_h", "w_o", "b_o")
@@ -79,8 +79,8 @@ class ImportedEnsemble(ArrayScorer):
     """
 
     kind: ClassVar[str] = "imported-ensemble"
-    product: ClassVar[GemmName] = "torch"
-    """Matrix product of the engine."""
+    product: GemmName = "torch"
+    """Matrix product of the engine; a screen's plan chooses one for all workers."""
 
     def __init__(self, blocks: Sequence[Block], *, endpoints: Sequence[Endpoint], source: str) -> None:
         super().__init__(endpoints)
@@ -127,7 +127,7 @@ class ImportedEnsemble(ArrayScorer):
             EngineBlock(networks, _config(block.spec), extra.get(block.spec.descriptors or ""))
             for networks, block in zip(self._engine, self.blocks, strict=True)
         ]
-        with one_torch_thread():
+        with product_thread(self.product):
             raw = block_outputs(
                 blocks, molecules, rows_of=FEATURE_ROWS[CHEMPROP_SCHEMA], multiply=gemm(self.product)
             )  # fmt: skip

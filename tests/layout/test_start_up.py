@@ -63,3 +63,12 @@ def test_start_up_loads_no_room_and_no_heavy_library(program):
 def test_safety_half_loads_neither_torch_nor_rdkit():
     loaded = modules_after("import cinchona.pharmacovigilance")
     assert not loaded & {"torch", "rdkit", "dask", "mlflow"}
+
+
+def test_a_worker_loads_no_more_than_it_needs():
+    """What scores a graph network comes without what trains one: a worker is ready in half the time."""
+    program = (
+        "from cinchona.screening.work import PartitionWork\nfrom cinchona.models.ensemble import GraphEnsemble\n"
+        "from cinchona.models.imported.scorer import ImportedEnsemble\nfrom cinchona.models.folder import open_scorer"
+    )
+    assert not modules_after(program) & {"torch", "torch_geometric", "sklearn", "mlflow", "dask", "matplotlib"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from coded_molecules import D_ATOM, D_BOND, make_graphs, molecule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, encode
 from cinchona.models.engine.gemm import gemm, measure_gemm
 from cinchona.models.engine.grouping import group_atoms, group_bonds, group_codes, incidence
 
-D_ATOM, D_BOND, HIDDEN = 7, 3, 16
+HIDDEN = 16
 
 
 def make_weights(seed: int = 0) -> DirectedWeights:
@@ -23,22 +24,6 @@ def make_weights(seed: int = 0) -> DirectedWeights:
     return DirectedWeights(
         draw(D_ATOM, HIDDEN), draw(D_BOND, HIDDEN), draw(HIDDEN), draw(HIDDEN, HIDDEN), draw(HIDDEN),
         draw(D_ATOM, HIDDEN), draw(HIDDEN, HIDDEN), draw(HIDDEN),
-    )  # fmt: skip
-
-
-def make_graphs(molecules: list[tuple[list[int], list[tuple[int, int, int]]]], seed: int = 1) -> CodedGraphs:
-    """Molecules as (atom codes, [(begin, end, bond code)])."""
-    rng = np.random.default_rng(seed)
-    atoms, bonds, ends, offsets = [], [], [], [0]
-    for codes, edges in molecules:
-        ends += [(offsets[-1] + u, offsets[-1] + v) for u, v, _ in edges]
-        bonds += [code for _, _, code in edges]
-        atoms += codes
-        offsets.append(len(atoms))
-    return CodedGraphs(
-        np.array(atoms, np.int32), np.array(bonds, np.int32), np.array(ends, np.int32).reshape(-1, 2),
-        np.array(offsets, np.int32), rng.standard_normal((5, D_ATOM)).astype(np.float32),
-        rng.standard_normal((4, D_BOND)).astype(np.float32),
     )  # fmt: skip
 
 
@@ -63,19 +48,6 @@ def brute_force(graphs: CodedGraphs, w: DirectedWeights, depth: int) -> np.ndarr
 def _inflow(arcs: list[tuple[int, int, int]], state: list[np.ndarray], atom: int, *, leave_out: int) -> np.ndarray:
     incoming = (s for (a, b, _), s in zip(arcs, state, strict=True) if b == atom and a != leave_out)
     return sum(incoming, np.zeros(HIDDEN))
-
-
-@st.composite
-def molecule(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int, int]]]:
-    """A random simple graph; few codes, so that environments repeat and also nearly repeat."""
-    n = draw(st.integers(1, 9))
-    pairs = [(u, v) for u in range(n) for v in range(u)]
-    chosen = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=14)) if pairs else []
-    flipped = [(v, u) if draw(st.booleans()) else (u, v) for u, v in chosen]
-    return (
-        draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)),
-        [(u, v, draw(st.integers(0, 1))) for u, v in flipped],
-    )
 
 
 @given(st.lists(molecule(), min_size=1, max_size=6), st.integers(1, 4))

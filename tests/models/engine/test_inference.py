@@ -74,6 +74,25 @@ def test_passes_of_any_size_agree(mols, monkeypatch):
         np.testing.assert_allclose(outputs(), whole, atol=1e-5)
 
 
+def test_narrow_passes_where_little_is_shared_agree(mols, monkeypatch):
+    config = GraphNetConfig(hidden=24)
+    network = [EngineNetwork.of(drawn(config, 2, 5))]
+    made = []
+    plan = inference.plan_messages
+    monkeypatch.setattr(inference, "plan_messages", lambda graphs, depth: made.append(1) or plan(graphs, depth))
+
+    def outputs():
+        made.clear()
+        return engine_outputs(network, codes_of_many(mols), config=config, rows_of=features, multiply=gemm("numpy"))
+
+    wide, passes = outputs(), len(made)
+    monkeypatch.setattr(inference, "_MUCH_DISTINCT", -1.0)
+    monkeypatch.setattr(inference, "NARROW_STATES", 200)
+    narrow = outputs()
+    assert len(made) > passes + 10
+    np.testing.assert_allclose(narrow, wide, rtol=1e-5, atol=1e-5)
+
+
 def test_no_molecules_give_no_outputs():
     config = GraphNetConfig(hidden=8)
     empty = engine_outputs(
