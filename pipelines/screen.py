@@ -72,7 +72,7 @@ def screen(
     chosen = settings or Settings()
     folder = RunFolder(Path(out).absolute())
     folder.require_fresh_or_ours()
-    source = _source(model, chosen.screen.objective)
+    source = scorer_source(model, chosen.screen.objective)
     notes = {"seed": seed, "settings": mask_secrets(chosen.model_dump(mode="json"))}
     is_new = not folder.root.exists()
     with Lease.acquire(folder.lease, seconds=chosen.executor.lease_seconds) as lease:
@@ -117,7 +117,7 @@ def resume(
     plan = load_plan(folder)
     config = executor or ExecutorConfig.model_validate(_settings_of(plan).get("executor", {}))
     with Lease.acquire(folder.lease, seconds=config.lease_seconds) as lease:
-        source = _source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
+        source = scorer_source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
         same_world(folder, plan, source.open())
         return _carry_out(Assignment(folder, plan, _planned(source, plan), config, lease), tracker or NullTracker())
 
@@ -199,7 +199,13 @@ def _planned(source: ScorerSource, plan: Plan) -> ScorerSource:
     return replace(source, product=plan.product) if isinstance(source, FolderScorer) else source
 
 
-def _source(model: str | Path | Scorer, expression: str | None) -> ScorerSource:
+def scorer_source(model: str | Path | Scorer, expression: str | None) -> ScorerSource:
+    """Where workers get the scorer: a model folder, or an object in memory.
+
+    Raises:
+        ModelFileError: if the folder holds no usable model.
+        ConfigError: if the objective does not fit it.
+    """
     if isinstance(model, str | Path):
         return FolderScorer.at(Path(model), expression)
     return ObjectScorer(ranked_by(model, expression))

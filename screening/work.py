@@ -20,6 +20,7 @@ from cinchona.datasets.sources import read_partition
 from cinchona.datasets.standardize import standardize_batch
 from cinchona.digests import digest_file, digest_table
 from cinchona.errors import LockedError
+from cinchona.protocols import Scorer
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.layout import TableLayout
@@ -64,7 +65,7 @@ class PartitionWork:
         finished = read_receipt(folder.receipt(partition.partition_id))
         if finished is not None and finished.plan == self.plan:
             return finished
-        watch = _Stopwatch()
+        watch = Stopwatch()
         table = self._score(partition, watch)
         part = folder.new_part(partition.partition_id)
         with watch.step("write"):
@@ -73,22 +74,10 @@ class PartitionWork:
         self._require_current(folder)
         return commit_receipt(folder, receipt.model_copy(update={"seconds": watch.seconds}))
 
-    def _score(self, partition: Partition, watch: _Stopwatch) -> pa.Table:
+    def _score(self, partition: Partition, watch: Stopwatch) -> pa.Table:
         with watch.step("open"):
             scorer = self.scorer.open()
-        if partition.format == "prepared":
-            with watch.step("read"):
-                given, standardized, unreadable = read_prepared(partition)
-        else:
-            with watch.step("read"):
-                given, unreadable = read_partition(partition)
-            with watch.step("standardize"):
-                standardized = standardize_batch(given, self.standardize)
-        with watch.step("score"), one_thread():
-            distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
-            scored = score_in_batches(scorer, distinct, rows=self.batch_rows)
-        rows = PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)
-        return build_part(rows, self.layout)
+        return _scored_table(partition, scorer, self.layout, watch, rules=self.standardize, batch_rows=self.batch_rows)
 
     def _receipt(self, folder: RunFolder, partition: Partition, table: pa.Table, part: Path) -> Receipt:
         rejected = table.filter(pc.equal(table.column("status"), REJECTED))
@@ -125,14 +114,51 @@ class PartitionWork:
             )
 
 
+def score_partition(
+    partition: Partition, scorer: Scorer, layout: TableLayout, *, rules: StandardizeConfig, batch_rows: int
+) -> tuple[pa.Table, dict[str, float]]:
+    """Score a partition without committing anything.
+
+    Returns:
+        The table of its rows, and the wall time of reading, standardizing and scoring in seconds.
+    """
+    watch = Stopwatch()
+    return _scored_table(partition, scorer, layout, watch, rules=rules, batch_rows=batch_rows), watch.seconds
+
+
+def _scored_table(
+    partition: Partition,
+    scorer: Scorer,
+    layout: TableLayout,
+    watch: Stopwatch,
+    *,
+    rules: StandardizeConfig,
+    batch_rows: int,
+) -> pa.Table:
+    if partition.format == "prepared":
+        with watch.step("read"):
+            given, standardized, unreadable = read_prepared(partition)
+    else:
+        with watch.step("read"):
+            given, unreadable = read_partition(partition)
+        with watch.step("standardize"):
+            standardized = standardize_batch(given, rules)
+    with watch.step("score"), one_thread():
+        distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
+        scored = score_in_batches(scorer, distinct, rows=batch_rows)
+    rows = PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)
+    return build_part(rows, layout)
+
+
 @dataclass(slots=True)
-class _Stopwatch:
+class Stopwatch:
     """Wall time by step."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
+        """Measure what happens inside the block as ``name``."""
         begun = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - begun, 6)

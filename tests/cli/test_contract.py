@@ -17,7 +17,7 @@ SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format",
 CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
-    "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective"}),
+    "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective", "--dry-run"}),
     "resume": (["DIR"], {"--model"}),
     "status": (["DIR"], set()),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),

@@ -26,6 +26,9 @@ def screen(
         str | None,
         typer.Option("--objective", metavar="TEXT", help="What ranks, over the endpoints: 'pIC50 - 2 * hERG'."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Score about 1,000 rows and predict time, memory and disk; write nothing.")
+    ] = False,
 ) -> None:
     """Score a compound library and keep the best.
 
@@ -40,5 +43,11 @@ def screen(
     if objective is not None:
         screening = settings.screen.model_copy(update={"objective": objective})
         settings = settings.model_copy(update={"screen": screening})
+    if dry_run:
+        from cinchona.cli.output import show
+        from cinchona.pipelines.estimate import estimate_screen
+
+        show(common, estimate_screen(library, model=model, settings=settings).record())
+        return
     tracker = open_tracker(settings.tracking)
     show_screen(common, run_screen(library, model=model, out=out, settings=settings, seed=common.seed, tracker=tracker))
