@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import cinchona.pharmacovigilance as pv
 from cinchona import seeds
 from cinchona.errors import TooManyRejectsError, UsageError
 from cinchona.pharmacovigilance.coding.dictionary import load
+from cinchona.pharmacovigilance.linking import pair_kernels
 from cinchona.pharmacovigilance.linking.blocking import candidate_pairs
 from cinchona.pharmacovigilance.linking.config import DedupeConfig, HitMissConfig
 from cinchona.pharmacovigilance.linking.evaluation import batch_of, evaluate, pool, records_of
 from cinchona.pharmacovigilance.linking.explain import links
 from cinchona.pharmacovigilance.linking.groups import group_cases
-from cinchona.pharmacovigilance.linking.model import guard_bits, posterior_of, prior_bits
+from cinchona.pharmacovigilance.linking.model import _postings, count_sharing, guard_bits, posterior_of, prior_bits
 from cinchona.pharmacovigilance.linking.records import NO_DATE, Records, TermLists, load_records
 from cinchona.pharmacovigilance.linking.rules import Pairs, exact_pairs, number_pairs
 from cinchona.pharmacovigilance.linking.weights import Rates, estimate_rates, make_weights, weigh
@@ -311,6 +313,24 @@ def test_kinds_can_be_switched_off(generated: tuple[pv.ReportStore, Path]) -> No
     result = pv.dedupe(store, DedupeConfig(kinds=("exact",)))
     assert result.run.header["links"]["hit_miss"] == 0 < result.run.header["links"]["exact"]
     assert links(store).where("kind = 'hit_miss'").count() > 0  # kept as suspicions
+
+
+def test_cases_that_share_terms_are_counted_alike_however_many_terms() -> None:
+    rng = np.random.default_rng(3)
+    lists = [np.unique(rng.integers(0, 12, rng.integers(1, 7))).astype(np.int32) for _ in range(200)]
+    offsets = np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
+    values = np.concatenate(lists)
+    postings = _postings(offsets, values, 12)
+    left, right = rng.integers(0, 200, 400).astype(np.int32), rng.integers(0, 200, 400).astype(np.int32)
+    starts, shared = pair_kernels.shared_terms(left, right, offsets, values)
+    wanted = [
+        sum(both <= set(other.tolist()) for other in lists) if both else 0
+        for both in (set(shared[a:b].tolist()) for a, b in itertools.pairwise(starts))
+    ]
+    assert {0, 1, 2, 3} <= set(np.diff(starts).tolist())
+    assert count_sharing(starts, shared, postings, (offsets, values)).tolist() == wanted
+    none = np.zeros(1, starts.dtype)
+    assert not len(count_sharing(none, shared[:0], postings, (offsets, values)))
 
 
 def test_reports_without_a_person_need_more() -> None:
