@@ -30,10 +30,12 @@ from cinchona.pharmacovigilance.signals.simulation.tables import inject_signals
 from cinchona.seeds import rng
 
 COLUMNS = (
+    "rrr",
     "prr",
     "prr025",
     "ror",
     "ror025",
+    "chi2",
     "chi2_yates",
     "ic",
     "ic025",
@@ -43,7 +45,7 @@ COLUMNS = (
     "lrt",
     "fisher_log10p",
 )
-MEASURES = ("prr", "ror", "chi2_yates", "ic", "bcpnn", "gps", "lrt", "fisher")
+MEASURES = ("rrr", "prr", "ror", "chi2", "chi2_yates", "ic", "bcpnn", "gps", "lrt", "fisher")
 
 
 def main() -> None:
