@@ -96,6 +96,33 @@ def lay_end_to_end(graphs: Sequence[GraphCodes]) -> CodedMolecules:
     return CodedMolecules(joined, _offsets([len(g.atoms) for g in graphs]), _offsets([len(g.bonds) for g in graphs]))
 
 
+def take(molecules: CodedMolecules, places: np.ndarray) -> CodedMolecules:
+    """The molecules at ``places`` (int, shape (m,)), in that order."""
+    atoms, n_atoms = _ranges(molecules.atom_offsets, places)
+    bonds, n_bonds = _ranges(molecules.bond_offsets, places)
+    graph = molecules.graph
+    return CodedMolecules(
+        GraphCodes(graph.atoms[atoms], graph.bonds[bonds], graph.ends[bonds]), _offsets(n_atoms), _offsets(n_bonds)
+    )
+
+
+def join(first: CodedMolecules, second: CodedMolecules) -> CodedMolecules:
+    """The molecules of ``first``, then those of ``second``."""
+    pairs = ((getattr(first.graph, name), getattr(second.graph, name)) for name in ("atoms", "bonds", "ends"))
+    lengths = [
+        np.concatenate([np.diff(getattr(m, name)) for m in (first, second)])
+        for name in ("atom_offsets", "bond_offsets")
+    ]
+    return CodedMolecules(GraphCodes(*(np.concatenate(pair) for pair in pairs)), *(_offsets(n) for n in lengths))
+
+
+def _ranges(offsets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of all elements of the molecules at ``places``, and their number in each."""
+    begin, sizes = offsets[places].astype(np.int64), (offsets[places + 1] - offsets[places]).astype(np.int64)
+    first = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) + np.repeat(begin - first, sizes), sizes
+
+
 def codes_of_many(mols: Sequence[Chem.Mol]) -> CodedMolecules:
     """Codes of sanitized molecules, equal to :func:`~cinchona.datasets.graphcodes.codes` of each.
 
@@ -323,4 +350,4 @@ def _count_neighbours(atoms: np.ndarray, ends: np.ndarray) -> None:
         atoms[v, AtomField.DEGREE] += 1
 
 
-__all__ = ["CHECK_SMILES", "CodedMolecules", "binary_path_is_sound", "codes_of_many", "lay_end_to_end"]
+__all__ = ["CHECK_SMILES", "CodedMolecules", "binary_path_is_sound", "codes_of_many", "join", "lay_end_to_end", "take"]

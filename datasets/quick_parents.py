@@ -24,7 +24,7 @@ _CARBON = 6
 
 
 def quick_parents(
-    texts: Sequence[str], mols: Sequence[Chem.Mol], config: StandardizeConfig
+    texts: Sequence[str], mols: Sequence[Chem.Mol], config: StandardizeConfig, coded: CodedMolecules | None = None
 ) -> list[Parent | Rejected | None]:
     """Parents of the molecules that need no or little standardization.
 
@@ -32,13 +32,14 @@ def quick_parents(
         texts: n SMILES as given; those with CX extensions are left to the pipeline.
         mols: n sanitized molecules.
         config: Rules.
+        coded: Their graph codes, where these are at hand.
 
     Returns:
         n parents; None where the whole pipeline has to look.
     """
     if config.method != "chembl" or config.tautomer or not mols:
         return [None] * len(mols)
-    coded = codes_of_many(mols)
+    coded = codes_of_many(mols) if coded is None else coded
     effort = effort_needed(coded)
     effort[[" " in text.strip() for text in texts]] = Effort.ALL
     settle = may_read_back_differently(mols, coded)

@@ -15,7 +15,10 @@ import numpy as np
 import pyarrow as pa
 from rdkit import Chem, rdBase
 
+from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
+from cinchona.datasets.codecolumns import code_columns
 from cinchona.datasets.config import StandardizeConfig
+from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.parent import Flag, Parent, parent_of
 from cinchona.datasets.parsing import Rejected, one_line, parse_smiles
 from cinchona.datasets.quick_parents import quick_parents
@@ -71,16 +74,20 @@ def standardize(smiles: str, config: StandardizeConfig | None = None) -> Standar
     return mol if isinstance(mol, Rejected) else _guarded(smiles, mol, rules)
 
 
-def standardize_batch(batch: CompoundBatch, config: StandardizeConfig | None = None) -> StandardizedBatch:
+def standardize_batch(
+    batch: CompoundBatch, config: StandardizeConfig | None = None, *, codes: bool = False
+) -> StandardizedBatch:
     """Standardize every row of ``batch``; equal SMILES are worked on once.
 
     Args:
         batch: Rows with SMILES; a column ``flags`` is carried on.
         config: Rules; None for the defaults.
+        codes: Whether to add graph codes (:mod:`.codecolumns`) to rows that are in canonical form as given, since their
+            molecules are at hand: a graph network need not parse them again.
     """
     rules = config or StandardizeConfig()
     given = batch.smiles
-    known = standardize_distinct(given, rules)
+    known, molecules = _worked_out(given, rules)
     done = [known[s] for s in given]
     kept = [(k, result) for k, result in enumerate(done) if isinstance(result, Standardized)]
     rows = batch.row_ids.tolist()
@@ -88,6 +95,8 @@ def standardize_batch(batch: CompoundBatch, config: StandardizeConfig | None = N
     indices = np.array([k for k, _ in kept], np.int64)
     results = _with_twins([result for _, result in kept]) if rules.inchikey else [result for _, result in kept]
     standard = _with_results(batch.take(indices), results)
+    if codes:
+        standard = _with_codes(standard, molecules)
     return StandardizedBatch(standard, first_equal(standard.row_ids, standard.smiles), rejects)
 
 
@@ -103,15 +112,49 @@ def standardize_distinct(
     Returns:
         What :func:`standardize` gives, by text.
     """
-    rules = config or StandardizeConfig()
+    return _worked_out(smiles, config or StandardizeConfig())[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Molecules:
+    """Molecules that were parsed from distinct texts."""
+
+    texts: list[str]
+    mols: list[Chem.Mol]
+    coded: CodedMolecules | None
+    """Their graph codes, where the rules needed them."""
+
+
+def _worked_out(
+    smiles: Iterable[str], rules: StandardizeConfig
+) -> tuple[dict[str, Standardized | Rejected], _Molecules]:
     parsed = {text: _parsed(text, rules) for text in dict.fromkeys(smiles)}
     mols = {text: mol for text, mol in parsed.items() if not isinstance(mol, Rejected)}
     done: dict[str, Standardized | Rejected] = {t: mol for t, mol in parsed.items() if isinstance(mol, Rejected)}
+    needed = rules.method == "chembl" and not rules.tautomer and mols
+    coded = codes_of_many(list(mols.values())) if needed else None
     with rdBase.BlockLogs():
-        quick = quick_parents(list(mols), list(mols.values()), rules)
+        quick = quick_parents(list(mols), list(mols.values()), rules, coded)
     for (text, mol), parent in zip(mols.items(), quick, strict=True):
         done[text] = _guarded(text, mol, rules) if parent is None else _of_parent(text, parent)
-    return done
+    return done, _Molecules(list(mols), list(mols.values()), coded)
+
+
+def _with_codes(batch: CompoundBatch, molecules: _Molecules) -> CompoundBatch:
+    """Add codes to the first row of each SMILES that was given in canonical form; the other rows have none."""
+    place = {text: k for k, text in enumerate(molecules.texts) if molecules.mols[k].GetNumAtoms() <= MAX_ATOMS}
+    chosen: dict[str, int] = {}
+    for row, (text, given) in enumerate(zip(batch.smiles, batch.data.column(GIVEN_SMILES).to_pylist(), strict=True)):
+        if text == given and text in place:
+            chosen.setdefault(text, row)
+    at = np.array([place[text] for text in chosen], np.int64)
+    if molecules.coded is not None:
+        coded = take(molecules.coded, at)
+    else:
+        coded = codes_of_many([molecules.mols[k] for k in at.tolist()])
+    columns = code_columns(coded, np.array(list(chosen.values()), np.int64), len(batch))
+    names = batch.data.schema.names
+    return CompoundBatch(pa.RecordBatch.from_pydict({**dict(zip(names, batch.data.columns, strict=True)), **columns}))
 
 
 def first_equal(row_ids: np.ndarray, smiles: Sequence[str]) -> np.ndarray:

@@ -8,20 +8,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
-from cinchona.datasets.codecolumns import CODE_COLUMNS, coded_molecules
-from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MAX_ATOMS, MolGraph, features
-from cinchona.datasets.parsing import Rejected, parse_smiles
+from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGraph, features
 from cinchona.errors import ModelFileError
+from cinchona.models.coded_input import molecules_of
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.gemm import GemmName, gemm
 from cinchona.models.engine.inference import EngineNetwork, engine_outputs
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
 from cinchona.models.threads import one_torch_thread, product_thread
-from cinchona.records import CompoundBatch, Endpoint, Reject, Stage
+from cinchona.records import CompoundBatch, Endpoint, Reject
 
 if TYPE_CHECKING:
     from cinchona.models.network import GraphNet
@@ -43,6 +41,8 @@ class GraphEnsemble(ArrayScorer):
     """
 
     kind: ClassVar[str] = "graph-ensemble"
+    uses_codes: ClassVar[bool] = True
+    """Graph codes in a batch are used."""
     product: GemmName = "torch"
     """Matrix product of the engine; a screen's plan chooses one for all workers, since the other differs in the last bit."""
 
@@ -74,18 +74,7 @@ class GraphEnsemble(ArrayScorer):
 
     def predict(self, batch: CompoundBatch) -> Predictions:
         """Featurize and predict the molecules of ``batch``, each distinct atom environment once."""
-        if set(CODE_COLUMNS) <= set(batch.data.schema.names):
-            molecules, has_codes = coded_molecules(batch.data)
-            if has_codes.all():
-                return self._predictions(self.coded_outputs(molecules), kept=has_codes, rejects=())
-        parsed = [_usable(parse_smiles(text)) for text in batch.smiles]
-        rejects = tuple(
-            mol.of_row(row)
-            for row, mol in zip(batch.row_ids.tolist(), parsed, strict=True)
-            if isinstance(mol, Rejected)
-        )
-        kept = np.array([not isinstance(mol, Rejected) for mol in parsed], dtype=bool)
-        molecules = codes_of_many([mol for mol in parsed if not isinstance(mol, Rejected)])
+        molecules, kept, rejects = molecules_of(batch)
         return self._predictions(self.coded_outputs(molecules), kept=kept, rejects=rejects)
 
     def predict_graphs(
@@ -169,12 +158,6 @@ class GraphEnsemble(ArrayScorer):
         made._weights = tuple(members)
         made._engine = tuple(EngineNetwork.of_weights(weights) for weights in members)
         return made
-
-
-def _usable(mol: Chem.Mol | Rejected) -> Chem.Mol | Rejected:
-    if isinstance(mol, Rejected) or mol.GetNumAtoms() <= MAX_ATOMS:
-        return mol
-    return Rejected(Stage.FEATURIZE, f"{mol.GetNumAtoms():,} atoms, expected 1 to {MAX_ATOMS:,}")
 
 
 def _weights_of(

@@ -142,12 +142,16 @@ def _scored_table(
         with watch.step("read"):
             given, unreadable = read_partition(partition)
         with watch.step("standardize"):
-            standardized = standardize_batch(given, rules)
+            standardized = standardize_batch(given, rules, codes=_uses_codes(scorer))
     with watch.step("score"), one_thread():
         distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
         scored = score_in_batches(scorer, distinct, rows=batch_rows)
     rows = PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)
     return build_part(rows, layout)
+
+
+def _uses_codes(scorer: Scorer) -> bool:
+    return bool(getattr(getattr(scorer, "inner", scorer), "uses_codes", False))
 
 
 @dataclass(slots=True)

@@ -12,10 +12,9 @@ from rdkit import Chem
 
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
 from cinchona.datasets.chemprop_features import CHEMPROP_ATOM_DIM, CHEMPROP_BOND_DIM, CHEMPROP_SCHEMA
-from cinchona.datasets.codecolumns import CODE_COLUMNS, coded_molecules
-from cinchona.datasets.molgraph import MAX_ATOMS
-from cinchona.datasets.parsing import Rejected, parse_smiles
+from cinchona.datasets.parsing import Rejected
 from cinchona.errors import ModelFileError
+from cinchona.models.coded_input import molecules_of, usable_molecule
 from cinchona.models.config import GraphNetConfig, ReadoutName
 from cinchona.models.engine.directed import DirectedWeights
 from cinchona.models.engine.gemm import GemmName, gemm
@@ -79,6 +78,8 @@ class ImportedEnsemble(ArrayScorer):
     """
 
     kind: ClassVar[str] = "imported-ensemble"
+    uses_codes: ClassVar[bool] = True
+    """Graph codes in a batch are used."""
     product: GemmName = "torch"
     """Matrix product of the engine; a screen's plan chooses one for all workers."""
 
@@ -100,11 +101,10 @@ class ImportedEnsemble(ArrayScorer):
     def predict(self, batch: CompoundBatch) -> Predictions:
         """Featurize and predict the molecules of ``batch``, each distinct atom environment once for all networks."""
         described = sorted({b.spec.descriptors for b in self.blocks if b.spec.descriptors is not None})
-        if not described and set(CODE_COLUMNS) <= set(batch.data.schema.names):
-            molecules, present = coded_molecules(batch.data)
-            if present.all():
-                return self._predictions(molecules, {}, kept=present, rejects=())
-        parsed = [_usable(parse_smiles(text)) for text in batch.smiles]
+        if not described:
+            molecules, kept, rejects = molecules_of(batch)
+            return self._predictions(molecules, {}, kept=kept, rejects=rejects)
+        parsed = [usable_molecule(text) for text in batch.smiles]
         mols = [mol for mol in parsed if not isinstance(mol, Rejected)]
         extra = {name: descriptor_rows(name, mols) for name in described}
         finite = np.ones(len(mols), bool)
@@ -258,12 +258,6 @@ def _natural(block: Block, raw: np.ndarray) -> np.ndarray:
         TargetScaling(s["output.mean"].astype(np.float64), s["output.scale"].astype(np.float64), is_class).to_natural(out)
         for s, out in zip(scalings, raw, strict=True)
     ])  # fmt: skip
-
-
-def _usable(mol: Chem.Mol | Rejected) -> Chem.Mol | Rejected:
-    if isinstance(mol, Rejected) or mol.GetNumAtoms() <= MAX_ATOMS:
-        return mol
-    return Rejected(Stage.FEATURIZE, f"{mol.GetNumAtoms():,} atoms, expected 1 to {MAX_ATOMS:,}")
 
 
 def _account(

@@ -81,8 +81,10 @@ def test_a_graph_network_parses_nothing_again(library, prepared, model, tmp_path
     settings = quick_settings("screen.partition_rows=100", "screen.batch_rows=32")
     raw = screen(library, model=model, out=tmp_path / "raw", settings=settings)
     parsed = []
-    monkeypatch.setattr("cinchona.models.ensemble.parse_smiles", lambda text: parsed.append(text) or parse_smiles(text))
-    monkeypatch.setattr("cinchona.screening.work.standardize_batch", lambda *_: pytest.fail("standardized again"))
+    monkeypatch.setattr(
+        "cinchona.models.coded_input.parse_smiles", lambda text: parsed.append(text) or parse_smiles(text)
+    )
+    monkeypatch.setattr("cinchona.screening.work.standardize_batch", lambda *_, **__: pytest.fail("standardized again"))
     ready = screen(prepared, model=model, out=tmp_path / "ready", settings=settings)
     assert ready.scores_digest == raw.scores_digest
     assert len(parsed) < 10, "more than the molecules on which a model is tried when it is opened and planned with"

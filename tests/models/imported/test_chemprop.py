@@ -135,7 +135,7 @@ def test_prepared_codes_give_the_same_bits_and_no_molecule_is_parsed(tmp_path, m
     wanted = scorer.score(batch).value
     codes = code_columns(codes_of_many([Chem.MolFromSmiles(s) for s in SMILES]), np.arange(len(SMILES)), len(SMILES))
     columns = {name: batch.data.column(k) for k, name in enumerate(batch.data.schema.names)} | codes
-    monkeypatch.setattr("cinchona.models.imported.scorer.parse_smiles", lambda _: pytest.fail("parsed"))
+    monkeypatch.setattr("cinchona.models.coded_input.parse_smiles", lambda _: pytest.fail("parsed"))
     found = scorer.score(CompoundBatch(pa.RecordBatch.from_pydict(columns)))
     np.testing.assert_array_equal(found.value, wanted)
 
