@@ -24,6 +24,8 @@ from cinchona.protocols import Scorer, TrackedRun, Tracker
 from cinchona.screening.config import ExecutorConfig
 from cinchona.screening.finish import Finished, judge, mark_success, read_outputs, write_outputs
 from cinchona.screening.folder import STAGING_PREFIX, RunFolder
+from cinchona.screening.fsck import RunCheck
+from cinchona.screening.fsck import fsck as check_folder
 from cinchona.screening.identity import same_world
 from cinchona.screening.lease import Lease
 from cinchona.screening.plan import Plan, load_plan
@@ -129,6 +131,17 @@ def status(out: str | Path) -> RunStatus:
         InputError: if the folder holds no plan.
     """
     return run_status(Path(out))
+
+
+def fsck(out: str | Path, *, repair: bool = False) -> RunCheck:
+    """Read every file of a screen's folder and say what is wrong; repair it on request.
+
+    Raises:
+        InputError: if the folder holds no run.
+        LockedError: if it is to be repaired while a driver is at work.
+        RetryableError: if the disk is full, read-only or failing.
+    """
+    return check_folder(Path(out), repair=repair)
 
 
 def _carry_out(job: Assignment, tracker: Tracker) -> ScreenResult:

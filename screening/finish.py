@@ -18,7 +18,7 @@ from cinchona.errors import NoUsableRowsError, TooManyRejectsError
 from cinchona.files import disk_errors, write_text
 from cinchona.manifest import InputFile, Manifest, mask_secrets
 from cinchona.screening.failpoints import failpoint
-from cinchona.screening.folder import RunFolder, partition_of
+from cinchona.screening.folder import RunFolder, is_part_name, partition_of
 from cinchona.screening.hits import write_hits
 from cinchona.screening.plan import Plan
 from cinchona.screening.receipts import read_receipt
@@ -144,7 +144,7 @@ def remove_leftovers(folder: RunFolder) -> int:
 
 
 def _abandoned_parts(folder: RunFolder) -> Iterator[Path]:
-    for path in folder.part_files():
+    for path in filter(lambda part: is_part_name(part.name), folder.part_files()):
         receipt = read_receipt(folder.receipt(partition_of(path)))
         if receipt is not None and receipt.file != folder.relative(path):
             yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -151,6 +152,15 @@ def partition_of(part: Path) -> int:
     12
     """
     return int(part.name.split("-")[1])
+
+
+def is_part_name(name: str) -> bool:
+    """Whether this is the name of a part file.
+
+    >>> is_part_name("part-00000012-0123456789ab.parquet"), is_part_name("notes.parquet")
+    (True, False)
+    """
+    return re.fullmatch(r"part-\d{8,}-[0-9a-f]{12}\.parquet", name) is not None
 
 
 def shard(partition_id: int) -> str:

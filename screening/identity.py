@@ -25,7 +25,7 @@ def same_world(folder: RunFolder, plan: Plan, scorer: Scorer) -> None:
     """
     now = {
         **plan.identity,
-        "library": [_seen(folder, file) for file in plan.inputs],
+        "library": library_now(folder, plan),
         "model": scorer.fingerprint,
         "versions": decisive_versions(),
     }
@@ -63,6 +63,11 @@ def mismatch(folder: RunFolder, lines: list[str]) -> PlanMismatchError:
         expected="the same library, model, settings and versions",
         remedy="restore what was planned and go on, or begin a new screen in another --out",
     )
+
+
+def library_now(folder: RunFolder, plan: Plan) -> list[dict[str, object]]:
+    """The library's part of the identity as its files are today; a file that is gone has a sentence for a digest."""
+    return [_seen(folder, file) for file in plan.inputs]
 
 
 def _seen(folder: RunFolder, file: PlanInput) -> dict[str, object]:

@@ -160,5 +160,6 @@ def _damaged(folder: RunFolder, what: str) -> InputError:
         f"the plan is damaged: {what}",
         where=str(folder.root),
         expected="the plan as it was written",
-        remedy="restore the file from a copy, or begin a new screen in another --out",
+        remedy="restore the file from a copy; or set it aside with 'cinchona fsck --repair' and run the same "
+        "'cinchona screen' again, which keeps what is done",
     )

@@ -152,12 +152,22 @@ def quarantine(folder: RunFolder, bad: BadReceipt) -> None:
     Raises:
         RetryableError: if the disk is full, read-only or failing.
     """
+    for path in (bad.path, bad.part):
+        if path is not None:
+            set_aside(folder, path)
+
+
+def set_aside(folder: RunFolder, path: Path) -> None:
+    """Move a file of the run to quarantine, if it is there; nothing in quarantine is ever overwritten.
+
+    Raises:
+        RetryableError: if the disk is full, read-only or failing.
+    """
     with disk_errors(folder.quarantine):
         folder.quarantine.mkdir(exist_ok=True)
-        for path in (bad.path, bad.part):
-            if path is not None and path.exists():
-                os.replace(path, _free_name(folder.quarantine, path.name))  # noqa: PTH105 - Path.replace is the same
-                fsync_folder(path.parent)
+        if path.exists():
+            os.replace(path, _free_name(folder.quarantine, path.name))  # noqa: PTH105 - Path.replace is the same
+            fsync_folder(path.parent)
 
 
 def _is_part_of(folder: RunFolder, part: Path, partition_id: int) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -87,15 +88,30 @@ def committed(folder: RunFolder, plan: Plan) -> Iterator[tuple[Partition, Receip
         RetryableError: naming the first partition that is missing or wrong.
     """
     for partition in partitions(folder):
-        checked = verify_receipt(folder, folder.receipt(partition.partition_id), plan, deep=False)
+        checked = check_partition(folder, plan, partition)
         if isinstance(checked, BadReceipt):
             raise _incomplete(folder, partition.partition_id, checked.reason)
-        expected = (partition.first_row, partition.first_row + partition.n_rows - 1, partition.n_rows)
-        if (checked.first_row, checked.rows) != (partition.first_row, partition.n_rows):
-            raise _incomplete(folder, partition.partition_id, "the receipt is for other rows")
-        if _range(folder, checked) != expected:
-            raise _incomplete(folder, partition.partition_id, "the part file has other rows")
         yield partition, checked
+
+
+def check_partition(folder: RunFolder, plan: Plan, partition: Partition, *, deep: bool = False) -> Receipt | BadReceipt:
+    """Check the receipt of a partition, its part file, and that both are for exactly the partition's rows.
+
+    Args:
+        folder: The run.
+        plan: Its header.
+        partition: The partition, as planned.
+        deep: Read the whole part file and compare its digest, instead of its size alone.
+    """
+    path = folder.receipt(partition.partition_id)
+    checked = verify_receipt(folder, path, plan, deep=deep)
+    if isinstance(checked, BadReceipt):
+        return checked
+    part = folder.root / checked.file
+    if (checked.first_row, checked.rows) != (partition.first_row, partition.n_rows):
+        return BadReceipt(path, part, "the receipt is for other rows")
+    expected = (partition.first_row, partition.first_row + partition.n_rows - 1, partition.n_rows)
+    return checked if _range(part) == expected else BadReceipt(path, part, "the part file has other rows")
 
 
 def digest_scores(folder: RunFolder) -> str:
@@ -110,9 +126,9 @@ def digest_scores(folder: RunFolder) -> str:
     return check_complete(folder, load_plan(folder)).scores_digest
 
 
-def _range(folder: RunFolder, receipt: Receipt) -> tuple[int, int, int] | None:
+def _range(part: Path) -> tuple[int, int, int] | None:
     try:
-        return row_range(folder.root / receipt.file)
+        return row_range(part)
     except (pa.ArrowException, OSError):
         return None
 

@@ -20,6 +20,7 @@ CONTRACT = {
     "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective", "--dry-run"}),
     "resume": (["DIR"], {"--model"}),
     "status": (["DIR"], set()),
+    "fsck": (["DIR"], {"--repair"}),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
     "data list": ([], set()),

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
     "resume": ("cinchona.cli.resume", "Go on with an interrupted screen."),
     "status": ("cinchona.cli.status", "Say how far a screen has come."),
+    "fsck": ("cinchona.cli.fsck", "Say what is wrong with the folder of a screen, and repair it."),
     "predict": ("cinchona.cli.predict", "Predict a few compounds."),
     "evaluate": ("cinchona.cli.evaluate", "Compare a model's predictions with measurements."),
     "data": ("cinchona.cli.data", "Known data sets, and checks of your own."),
