@@ -53,5 +53,8 @@ class ExecutorConfig(Config):
     """Memory of one Dask worker, for example ``4GiB``; ``auto`` shares the machine's, ``0`` sets no limit."""
     dashboard: bool = True
     """Offer Dask's dashboard on this machine (loopback only, any free port)."""
+    stall_seconds: float = Field(30.0, ge=5.0, le=86_400.0)
+    """Silence after which a Dask worker counts as stalled, in seconds; it is started again, and its work given to others.
+    Noticed within twice that time."""
     lease_seconds: float = Field(60.0, gt=0.5, le=3_600.0)
     """Silence after which another driver may take the run folder over, in seconds."""

@@ -43,6 +43,7 @@ def small_settings(
     in_flight: int | None = None,
     method: str = "none",
     lease_seconds: float = 60.0,
+    stall_seconds: float = 30.0,
     **screen: Any,
 ) -> Settings:
     """Settings of a screen that takes a second: partitions of 100 rows, batches of 32."""
@@ -50,7 +51,12 @@ def small_settings(
         standardize=StandardizeConfig(method=method),
         screen=ScreenConfig(**{"partition_rows": 100, "batch_rows": 32, "top_k": 20, **screen}),
         executor=ExecutorConfig(
-            kind=kind, workers=workers, in_flight=in_flight, lease_seconds=lease_seconds, dashboard=False
+            kind=kind,
+            workers=workers,
+            in_flight=in_flight,
+            lease_seconds=lease_seconds,
+            stall_seconds=stall_seconds,
+            dashboard=False,
         ),
     )
 

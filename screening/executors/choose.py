@@ -20,7 +20,11 @@ def make_executor(config: ExecutorConfig) -> Executor:
     from cinchona.screening.executors.dask_cluster import DaskExecutor
 
     return DaskExecutor(
-        workers, max_in_flight=config.in_flight, memory_limit=config.memory_limit, dashboard=config.dashboard
+        workers,
+        max_in_flight=config.in_flight,
+        memory_limit=config.memory_limit,
+        dashboard=config.dashboard,
+        stall_seconds=config.stall_seconds,
     )
 
 

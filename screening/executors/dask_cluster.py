@@ -49,15 +49,24 @@ class DaskExecutor:
         max_in_flight: Items drawn and not yet come back; default: two a worker.
         memory_limit: Memory of one worker, for example ``4GiB``; ``auto`` shares the machine's, ``0`` sets no limit.
         dashboard: Whether to serve Dask's dashboard, on a free port.
+        stall_seconds: Silence after which a worker counts as stalled, in seconds: stopped, or held in native code that
+            never ends. It is killed and started again as if it had died by itself.
     """
 
     def __init__(
-        self, workers: int, *, max_in_flight: int | None = None, memory_limit: str = "auto", dashboard: bool = True
+        self,
+        workers: int,
+        *,
+        max_in_flight: int | None = None,
+        memory_limit: str = "auto",
+        dashboard: bool = True,
+        stall_seconds: float = 30.0,
     ) -> None:
         self._workers = workers
         self._max_in_flight = max_in_flight or 2 * workers
         self._memory_limit = memory_limit
         self._dashboard = dashboard
+        self._stall_seconds = stall_seconds
         self._resources = ExitStack()
         self._client: Client | None = None
         self._closed = False
@@ -149,7 +158,7 @@ class DaskExecutor:
         raise AssertionError
 
     def _start(self, stack: ExitStack) -> Client:
-        stack.enter_context(dask.config.set(_CONFIG))
+        stack.enter_context(dask.config.set(_CONFIG | {"distributed.scheduler.worker-ttl": f"{self._stall_seconds}s"}))
         stack.enter_context(_quiet())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="cinchona-dask-", ignore_cleanup_errors=True))
         stack.enter_context(hidden_main())  # as long as the cluster lives, since Dask starts dead workers again

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import threading
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,8 +17,9 @@ import pytest
 from cheap_scorer import CheapScorer
 from small_screens import nci_library, score_table, small_settings
 
-from cinchona.errors import CinchonaError, ExitCode, RetryableError
+from cinchona.errors import CinchonaError, ExitCode, RetryableError, WorkerDiedError
 from cinchona.pipelines.screen import resume, screen, status
+from cinchona.protocols import Done, Failed
 from cinchona.screening.run import MAX_FAILURES
 
 ROWS = 1_000
@@ -28,11 +32,13 @@ def library(tmp_path_factory) -> Path:
 
 
 class WorkerKiller(threading.Thread):
-    """Kills a random worker process of this one, again and again, from the first receipt in a folder on."""
+    """Sends a signal to a random worker process of this one, again and again, from the first receipt in a folder on."""
 
-    def __init__(self, folder: Path, *, every: float, kills: int) -> None:
+    def __init__(
+        self, folder: Path, *, every: float, kills: int, signal_number: signal.Signals = signal.SIGKILL
+    ) -> None:
         super().__init__(daemon=True)
-        self._folder, self._every, self._wanted = folder, every, kills
+        self._folder, self._every, self._wanted, self._signal = folder, every, kills, signal_number
         self.kills, self.over = 0, threading.Event()
 
     def run(self) -> None:
@@ -42,7 +48,7 @@ class WorkerKiller(threading.Thread):
         while self.kills < self._wanted and not self.over.wait(self._every):
             workers = [p for p in psutil.Process().children(recursive=True) if _is_worker(p)]
             if workers:
-                chance.choice(workers).send_signal(signal.SIGKILL)
+                chance.choice(workers).send_signal(self._signal)
                 self.kills += 1
 
 
@@ -65,6 +71,41 @@ def test_random_workers_are_killed(kind, library, tmp_path):
     assert killer.kills >= 1, "nobody was killed, so nothing was shown"
     assert hurt.scores_digest == clean.scores_digest
     assert score_table(hurt.folder)["row_id"].to_pylist() == list(range(ROWS))
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_replaced(library, tmp_path):
+    """SIGSTOP: the process is there, holds a partition and never answers."""
+    clean = screen(library, model=SLOW, out=tmp_path / "clean", settings=small_settings())
+    killer = WorkerKiller(tmp_path / "hurt", every=0.1, kills=1, signal_number=signal.SIGSTOP)
+    killer.start()
+    settings = small_settings("dask", stall_seconds=5.0)
+    begun = time.monotonic()
+    hurt = screen(library, model=SLOW, out=tmp_path / "hurt", settings=settings)
+    killer.over.set()
+    killer.join()
+    assert killer.kills == 1, "nobody was stopped, so nothing was shown"
+    assert hurt.scores_digest == clean.scores_digest
+    assert time.monotonic() - begun < 60
+
+
+ENDLESS = "a" * 60 + "b"
+"""On this the pattern below runs for centuries, in native code that holds the interpreter's lock as a hanging molecule does."""
+substitute = partial(re.sub, r"^(a+)+$", "x")
+
+
+@pytest.mark.slow
+def test_an_item_that_never_ends_is_given_up_and_costs_no_other():
+    from cinchona.screening.executors import DaskExecutor
+
+    items = ["a", "b", ENDLESS, "aa", "c", "aaa"]
+    with closing(DaskExecutor(2, dashboard=False, stall_seconds=5.0)) as executor:
+        outcomes = list(executor.map(substitute, items))
+    failed = [o for o in outcomes if isinstance(o, Failed)]
+    assert [o.item for o in failed] == [ENDLESS]
+    assert isinstance(failed[0].error, WorkerDiedError)
+    done = {o.item: o.result for o in outcomes if isinstance(o, Done)}
+    assert done == {"a": "x", "b": "b", "aa": "x", "c": "c", "aaa": "x"}
 
 
 def test_a_worker_that_dies_once_is_forgiven(library, tmp_path):
