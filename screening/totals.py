@@ -137,5 +137,6 @@ def _incomplete(folder: RunFolder, partition_id: int, reason: str) -> RetryableE
     return RetryableError(
         f"the run is not complete: partition {partition_id}: {reason}",
         where=str(folder.root),
-        remedy=f"do again what is missing with: cinchona resume {folder.root}",
+        remedy=f"do again what is missing with: cinchona resume {folder.root}; if the same comes back, first: "
+        f"cinchona fsck {folder.root} --repair",
     )
