@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from cinchona.errors import ExitCode
+
 pytest.importorskip("rdkit", reason="needs RDKit: pip install 'cinchona[screening]'")
 pytest.importorskip("torch", reason="needs torch: pip install 'cinchona[screening]'")
 
@@ -168,6 +170,35 @@ class TestScreen:
 def screened_model(folder):
     plan = json.loads((folder / "run" / "plan.json").read_text())
     return plan["model"]["path"]
+
+
+class TestFsck:
+    @pytest.fixture
+    def run(self, cinchona, library, model, tmp_path):
+        assert cinchona("screen", library, "--model", model, "--out", "run", *ALONE).code == 0
+        return tmp_path / "run"
+
+    def test_found_repaired_and_done_again(self, cinchona, run):
+        assert cinchona("fsck", "run").code == 0
+        next(run.glob("receipts/*/*.json")).write_text("{")
+        seen = cinchona("fsck", "run", "--json")
+        assert seen.code == ExitCode.RETRYABLE
+        assert json.loads(seen.out)["faults_by_kind"] == {"partition": 1, "leftover": 1, "outputs": 1}
+        assert "--repair" in seen.err
+        assert "Traceback" not in seen.err
+        assert cinchona("fsck", "run", "--repair").code == 0
+        assert cinchona("resume", "run", *ALONE).code == 0
+        assert json.loads(cinchona("fsck", "run", "--json").out)["finished"] is True
+
+    def test_a_library_that_is_gone_is_another_code(self, cinchona, run, library, tmp_path):
+        (tmp_path / library).unlink()
+        ran = cinchona("fsck", "run", "--repair")
+        assert ran.code == ExitCode.PLAN_MISMATCH
+        assert "is missing" in ran.out
+        assert "restore the library" in ran.err
+
+    def test_no_run(self, cinchona, tmp_path):
+        assert cinchona("fsck", tmp_path).code == ExitCode.USAGE
 
 
 class TestResumeTracking:
