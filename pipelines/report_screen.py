@@ -21,6 +21,8 @@ from cinchona.models.folder import model_fingerprint, read_trust
 from cinchona.pipelines.figures import histogram_svg
 from cinchona.pipelines.report_hits import Column, Hit, columns_of, flags_of, hit_rows
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
+from cinchona.screening.cascade import CascadeRecord
+from cinchona.screening.cascade_audit import audit_run
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.plan import Plan, load_plan
@@ -103,7 +105,10 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
         title=f"Screen of {_library(plan)}",
         subtitle=f"with {plan.model.name}, {manifest.created:%d %B %Y %H:%M} UTC",
         figures=_figures(manifest, hits, seconds),
-        remarks=_remarks(manifest, histogram),
+        remarks=[
+            *_remarks(manifest, 0 if plan.screen.cascade else histogram.not_finite),
+            *_cascade(folder, plan, hits),
+        ],
         histogram=Markup(histogram_svg(histogram.edges.tolist(), histogram.counts, label="score", mark=last)),  # noqa: S704 - drawn by us
         score_note=f"Ranked by {plan.model.objective}; higher is better. The dashed line is the score of the last hit.",
         rejects=list(_rejects(folder, manifest)),
@@ -162,13 +167,22 @@ def _figures(manifest: Manifest, hits: pa.Table, seconds: float) -> list[Figure]
     return figures
 
 
-def _remarks(manifest: Manifest, histogram: ScoreHistogram) -> list[str]:
+def _remarks(manifest: Manifest, not_finite: int) -> list[str]:
     counts, remarks = manifest.counts, []
     if counts["rows"] != counts["scored"] + counts["rejected"]:
         remarks.append("The counts do not add up: rows is not scored plus rejected. Do not rely on this run.")
-    if histogram.not_finite:
-        remarks.append(f"{histogram.not_finite:,} scores are not finite; they are never hits.")
+    if not_finite:
+        remarks.append(f"{not_finite:,} scores are not finite; they are never hits.")
     return remarks
+
+
+def _cascade(folder: RunFolder, plan: Plan, hits: pa.Table) -> Iterator[str]:
+    if plan.screen.cascade:
+        record = CascadeRecord.read(folder.cascade)
+        yield f"Cascade {'on' if record.used else 'off'}: {record.why}."
+        audit = audit_run(folder, plan, hits)
+        if audit is not None:
+            yield f"Audit of the cascade: {audit}"
 
 
 def _rejects(folder: RunFolder, manifest: Manifest) -> Iterator[RejectCount]:

@@ -16,6 +16,7 @@ from cinchona.datasets.prepared import rules_of
 from cinchona.datasets.sources import Library, open_library
 from cinchona.errors import InputError
 from cinchona.manifest import mask_secrets
+from cinchona.pipelines.cascade import stored_cascade, with_cascade
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.report import write_screen_report
 from cinchona.pipelines.screen_result import ScreenResult
@@ -58,7 +59,7 @@ def screen(
             must be given it again; with worker processes, cloudpickle must be able to pickle it.
         out: Folder of the run: new, empty, or that of the same screen.
         settings: Settings; None for the defaults.
-        seed: Written into the manifest; scoring itself draws nothing at random.
+        seed: Written into the manifest; decides which rows a cascade samples. Scoring itself draws nothing at random.
         tracker: Keeps a record of the run; None for none.
 
     Raises:
@@ -79,12 +80,17 @@ def screen(
     is_new = not folder.root.exists()
     with Lease.acquire(folder.lease, seconds=chosen.executor.lease_seconds) as lease:
         with _nothing_half_planned(folder, is_new=is_new), _library(folder, library, chosen) as opened:
+            rules = rules_of(opened.files, chosen.standardize)
+            if chosen.screen.cascade and not folder.is_planned():
+                source = with_cascade(folder, source, opened, screen=chosen.screen, rules=rules, seed=seed)
+            elif chosen.screen.cascade:
+                source = stored_cascade(folder, source)
             request = ScreenRequest(
                 library=opened,
                 source=source,
                 scorer=source.open(),
                 screen=chosen.screen,
-                standardize=rules_of(opened.files, chosen.standardize),
+                standardize=rules,
                 reader=chosen.reader,
                 notes=notes,
             )
@@ -120,6 +126,8 @@ def resume(
     config = executor or ExecutorConfig.model_validate(_settings_of(plan).get("executor", {}))
     with Lease.acquire(folder.lease, seconds=config.lease_seconds) as lease:
         source = scorer_source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
+        if plan.screen.cascade:
+            source = stored_cascade(folder, source)
         same_world(folder, plan, source.open())
         return _carry_out(Assignment(folder, plan, _planned(source, plan), config, lease), tracker or NullTracker())
 
@@ -201,7 +209,8 @@ def _nothing_half_planned(folder: RunFolder, *, is_new: bool) -> Iterator[None]:
     except BaseException:
         if not folder.is_planned():
             shutil.rmtree(folder.staged, ignore_errors=True)
-            folder.partitions.unlink(missing_ok=True)
+            for path in (folder.partitions, folder.cascade, folder.cascade.with_suffix(".safetensors")):
+                path.unlink(missing_ok=True)
             if is_new and {p.name for p in folder.root.iterdir()} == {folder.lease.name}:
                 shutil.rmtree(folder.root, ignore_errors=True)
         raise

@@ -10,6 +10,7 @@ from typing import Final, Self
 import pyarrow as pa
 
 from cinchona.pipelines.depict import structure_svg
+from cinchona.screening.cascade_audit import CascadeAudit, audit_run
 from cinchona.screening.finish import Finished
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
@@ -41,6 +42,8 @@ class ScreenResult:
     """Content digest of the score table; equal for equal scores."""
     plan: str
     """Fingerprint of the plan."""
+    cascade: CascadeAudit | None = None
+    """What a first stage missed, measured; None if there was none."""
     run_id: str = ""
     """Id of the tracked run; empty without a tracker or if there was nothing to do."""
 
@@ -58,6 +61,7 @@ class ScreenResult:
             histogram=totals.histogram,
             scores_digest=totals.scores_digest,
             plan=plan.fingerprint,
+            cascade=audit_run(folder, plan, finished.hits),
             run_id=run_id,
         )
 

@@ -20,6 +20,7 @@ STAGING_PREFIX: Final = ".staged-"
 _OURS: Final = frozenset({
     "plan.json", "partitions.parquet", "staged", "data", "receipts", "quarantine", "lease", "manifest.json", "_SUCCESS",
     "hits.parquet", "hits.csv", "hits.sdf", "rejects.parquet", "rejects.csv", "report.html",
+    "cascade.json", "cascade.safetensors",
 })  # fmt: skip
 
 
@@ -69,6 +70,11 @@ class RunFolder:
     def manifest(self) -> Path:
         """What went in, what ran, what came out."""
         return self.root / "manifest.json"
+
+    @property
+    def cascade(self) -> Path:
+        """What was decided about a first stage; ``cascade.safetensors`` beside it holds the stage."""
+        return self.root / "cascade.json"
 
     @property
     def success(self) -> Path:

@@ -92,7 +92,7 @@ class TableLayout(BaseModel):
                 f"the scorer {scorer.name!r} requires {', '.join(sorted(missing))}",
                 expected=f"at most {', '.join(sorted(_PREPARED))}, which a screen prepares",
             )
-        scores = _probe(scorer)
+        scores = probe_scores(scorer)
         details = tuple(name for name in DETAILS if getattr(scores, name) is not None)
         columns = _columns(scorer.endpoints, details)
         return cls(endpoints=columns, details=details, nearest=scores.nearest_train_ids is not None)
@@ -129,7 +129,12 @@ def _column(values: np.ndarray | None, i: int, kind: pa.DataType, n: int) -> pa.
     return pa.array(values[:, i].astype(kind.to_pandas_dtype()))
 
 
-def _probe(scorer: Scorer) -> Scores:
+def probe_scores(scorer: Scorer) -> Scores:
+    """Scores of a few small molecules, of one if all together fail.
+
+    Raises:
+        ContractError: if the scorer fails on every one.
+    """
     error: Exception | None = None
     for smiles in (_PROBES, *((s,) for s in _PROBES)):
         batch = CompoundBatch.of(smiles)

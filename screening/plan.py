@@ -114,7 +114,7 @@ class Plan(BaseModel):
             "library": [{"digest": f.digest, "format": f.format, "rows": f.rows} for f in self.inputs],
             "model": self.model.fingerprint,
             "columns": self.layout.digest(),
-            "screen": self.screen.model_dump(mode="json"),
+            "screen": self.screen.model_dump(mode="json", exclude=None if self.screen.cascade else {"cascade"}),
             "standardize": self.standardize.model_dump(mode="json"),
             "reader": self.reader.model_dump(mode="json"),
             "versions": self.versions,

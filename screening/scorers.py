@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cinchona.errors import PlanMismatchError
 from cinchona.protocols import Scorer
+
+if TYPE_CHECKING:
+    from cinchona.screening.cascade import FirstStage
 
 
 class ScorerSource(Protocol):
@@ -38,6 +41,8 @@ class FolderScorer:
     """Objective that ranks in place of the model's own."""
     product: str = ""
     """Matrix product that a graph network uses; empty for its own choice."""
+    cascade: str = ""
+    """Run folder that holds a first stage to put before the model; empty for none."""
 
     @classmethod
     def at(cls, folder: Path, expression: str | None = None) -> FolderScorer:
@@ -57,11 +62,12 @@ class FolderScorer:
             ModelFileError: if the folder holds no usable model.
             PlanMismatchError: if it holds another one.
             ConfigError: if the objective does not fit it.
+            InputError: if the first stage is damaged.
         """
         scorer = _opened(self.path, self.fingerprint)
         if self.product and hasattr(scorer, "product"):
             scorer.product = self.product
-        return ranked_by(scorer, self.expression)
+        return _staged(ranked_by(scorer, self.expression), self.cascade)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,21 @@ def ranked_by(scorer: Scorer, expression: str | None) -> Scorer:
     from cinchona.models.objective import ObjectiveScorer
 
     return ObjectiveScorer.of(scorer, expression)
+
+
+def _staged(scorer: Scorer, folder: str) -> Scorer:
+    if not folder:
+        return scorer
+    from cinchona.screening.cascade import CascadeScorer
+
+    return CascadeScorer(scorer, _first_stage(folder))
+
+
+@lru_cache(maxsize=1)
+def _first_stage(folder: str) -> FirstStage:
+    from cinchona.screening.cascade import FirstStage
+
+    return FirstStage.load(Path(folder))
 
 
 @lru_cache(maxsize=1)

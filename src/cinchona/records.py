@@ -137,6 +137,8 @@ class EndpointStatus(IntEnum):
     """The scorer could not compute this endpoint; the value is NaN."""
     CLIPPED = 2
     """The value was limited to the endpoint's range."""
+    SKIPPED = 3
+    """A first stage found the row hopeless, so it was not computed; the value is NaN."""
 
 
 DOMAIN_UNKNOWN: Final = -1

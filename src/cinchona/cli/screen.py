@@ -16,7 +16,7 @@ Library = Annotated[
 
 
 @command(app)
-def screen(
+def screen(  # noqa: PLR0913 - one argument for each option
     common: Seeded,
     library: Library,
     *,
@@ -26,6 +26,9 @@ def screen(
         str | None,
         typer.Option("--objective", metavar="TEXT", help="What ranks, over the endpoints: 'pIC50 - 2 * hERG'."),
     ] = None,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Learn a cheap first stage that spares the model hopeless compounds.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Score about 1,000 rows and predict time, memory and disk; write nothing.")
     ] = False,
@@ -40,8 +43,9 @@ def screen(
     from cinchona.pipelines.screen import screen as run_screen
 
     settings = common.settings()
-    if objective is not None:
-        screening = settings.screen.model_copy(update={"objective": objective})
+    asked = ({} if objective is None else {"objective": objective}) | ({"cascade": True} if cascade else {})
+    if asked:
+        screening = settings.screen.model_copy(update=asked)
         settings = settings.model_copy(update={"screen": screening})
     if dry_run:
         from cinchona.cli.output import show
