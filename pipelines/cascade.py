@@ -19,6 +19,7 @@ from cinchona.datasets.standardize import standardize_batch
 from cinchona.digests import digest_json
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.surrogate import Surrogate
+from cinchona.pipelines.config import Settings
 from cinchona.progress import progress
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch
@@ -31,7 +32,7 @@ from cinchona.screening.cascade import (
     FirstStage,
     find_cutoff,
 )
-from cinchona.screening.config import ScreenConfig
+from cinchona.screening.executors.choose import n_workers
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.scorers import FolderScorer, ObjectScorer, ScorerSource
 from cinchona.screening.scoring import score_in_batches
@@ -51,13 +52,7 @@ _READ_ROWS: Final = 20_000
 
 
 def with_cascade(
-    folder: RunFolder,
-    source: ScorerSource,
-    library: Library,
-    *,
-    screen: ScreenConfig,
-    rules: StandardizeConfig,
-    seed: int,
+    folder: RunFolder, source: ScorerSource, library: Library, settings: Settings, *, seed: int
 ) -> ScorerSource:
     """Put a first stage before the scorer if that pays; what was decided is stored in the run folder and kept.
 
@@ -65,18 +60,17 @@ def with_cascade(
         folder: The run.
         source: The scorer.
         library: What is to be scored.
-        screen: Settings of the screen.
-        rules: How structures are standardized.
+        settings: Settings, with the rules by which the library is standardized.
         seed: Decides which rows are sampled and audited.
 
     Raises:
         InputError: if what an earlier attempt stored is damaged.
         RetryableError: if the disk is full, read-only or failing.
     """
-    key = _key(source, library, screen=screen, rules=rules, seed=seed)
+    key = _key(source, library, settings, seed=seed)
     if not folder.cascade.is_file() or CascadeRecord.read(folder.cascade).key != key:
         with one_thread():
-            record, first = _set_up(source.open(), library, screen=screen, rules=rules, seed=seed)
+            record, first = _set_up(source.open(), library, settings, seed=seed)
         folder.root.mkdir(parents=True, exist_ok=True)
         if first is not None:
             first.save(folder.root)
@@ -99,23 +93,25 @@ def stored_cascade(folder: RunFolder, source: ScorerSource) -> ScorerSource:
 
 
 def _set_up(
-    scorer: Scorer, library: Library, *, screen: ScreenConfig, rules: StandardizeConfig, seed: int
+    scorer: Scorer, library: Library, settings: Settings, *, seed: int
 ) -> tuple[CascadeRecord, FirstStage | None]:
+    begun = time.monotonic()
     wanted = min(SAMPLE, int(LARGEST_SHARE * library.n_rows))
-    batch = _sampled(library, rules, np.random.default_rng(seed), wanted)
-    score, seconds = _scored(scorer, batch, rows=screen.batch_rows)
+    batch = _sampled(library, settings.standardize, np.random.default_rng(seed), wanted)
+    score, seconds = _scored(scorer, batch, rows=settings.screen.batch_rows)
     usable = np.flatnonzero(np.isfinite(score))
     usable = usable[molecules_of(batch.take(usable))[1]] if len(usable) else usable
     if len(usable) < _FEWEST:
-        return CascadeRecord(
-            used=False, why=f"a sample of {len(usable):,} scored rows is too small to learn from", details={}
-        ), None
+        why = f"a sample of {len(usable):,} scored rows is too small to learn from"
+        return CascadeRecord(used=False, why=why, details={}), None
     train, rest = np.split(usable, [len(usable) // 2])
     surrogate = Surrogate.fit(_molecules(batch, train), score[train], seed=seed)
     estimate, cheap = _estimated(surrogate, _molecules(batch, rest))
-    cutoff = find_cutoff(estimate, score[rest], share=screen.top_k / library.n_rows)
+    cutoff = find_cutoff(estimate, score[rest], share=settings.screen.top_k / library.n_rows)
     assert cutoff is not None, len(rest)
-    pays = _Balance(seconds, cheap, sample=wanted / library.n_rows, passes=cutoff.passes)
+    pays = _Balance(
+        library.n_rows, n_workers(settings.executor), seconds, cheap, time.monotonic() - begun, cutoff.passes
+    )
     record = _record(cutoff, pays, correlation=_correlation(estimate, score[rest]))
     return record, FirstStage(surrogate, cutoff.value, AUDIT_SHARE, seed) if record.used else None
 
@@ -124,27 +120,32 @@ def _set_up(
 class _Balance:
     """What a cascade costs."""
 
+    rows: int
+    """Rows of the library."""
+    workers: int
+    """Processes that share them."""
     seconds: float
     """Processor time of the scorer for a row."""
     cheap: float
     """Processor time of the first stage for a row."""
-    sample: float
-    """Share of the library that is scored to set it up."""
+    set_up: float
+    """Time spent in one process to learn and calibrate, in seconds."""
     passes: float
     """Share of the library above the cutoff."""
 
     @property
     def cost(self) -> float:
-        """Work with cascade over work without."""
+        """Time to score the library with cascade, set-up and audit included, over the time without."""
         onward = self.passes + (1 - self.passes) * AUDIT_SHARE
-        return self.sample + onward + self.cheap / max(self.seconds, 1e-9)
+        with_it = self.set_up + self.rows * (onward * self.seconds + self.cheap) / self.workers
+        return with_it / max(self.rows * self.seconds / self.workers, 1e-9)
 
 
 def _record(cutoff: Cutoff, pays: _Balance, *, correlation: float) -> CascadeRecord:
     what = (
         f"the first stage (r = {correlation:.2f} with the scorer) passes {cutoff.passes:.1%} of the library at an "
-        f"expected recall of {cutoff.promised:.1%}; with sample and audit the scorer's work is {pays.cost:.0%} of what "
-        "it would be"
+        f"expected recall of {cutoff.promised:.1%}; with set-up ({pays.set_up:.0f} s) and audit, scoring takes "
+        f"{pays.cost:.0%} of its time without"
     )
     used = pays.cost <= _WORTH
     details = {**asdict(cutoff), **asdict(pays), "cost": pays.cost, "correlation": correlation, "recall": RECALL}
@@ -162,10 +163,10 @@ def _correlation(estimate: np.ndarray, score: np.ndarray) -> float:
     return float(np.corrcoef(estimate, score)[0, 1]) if np.std(estimate) * np.std(score) > 0 else 0.0
 
 
-def _key(source: ScorerSource, library: Library, *, screen: ScreenConfig, rules: StandardizeConfig, seed: int) -> str:
+def _key(source: ScorerSource, library: Library, settings: Settings, *, seed: int) -> str:
     """Digest of everything that decides; a plan that is made again keeps a first stage that was made from the same."""
-    settings = [screen.model_dump(mode="json"), rules.model_dump(mode="json"), getattr(source, "expression", None)]
-    return digest_json([source.fingerprint, [f.digest for f in library.files], settings, seed])
+    chosen = [settings.screen.model_dump(mode="json"), settings.standardize.model_dump(mode="json")]
+    return digest_json([source.fingerprint, [f.digest for f in library.files], chosen, seed])
 
 
 def _molecules(batch: CompoundBatch, rows: np.ndarray) -> CodedMolecules:

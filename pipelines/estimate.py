@@ -21,7 +21,7 @@ from cinchona.models.engine.gemm import chosen_gemm
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import Inputs, scorer_source
 from cinchona.protocols import Scorer
-from cinchona.screening.executors.choose import default_workers
+from cinchona.screening.executors.choose import n_workers
 from cinchona.screening.layout import TableLayout
 from cinchona.screening.parts import write_part
 from cinchona.screening.scorers import FolderScorer
@@ -145,7 +145,7 @@ def _predicted(library: Library, settings: Settings, probe: _Probe, start_up: fl
     rows = library.n_rows
     size = settings.screen.rows_of_partitions(rows)
     partitions = sum(-(-file.n_rows // size) for file in library.files)
-    workers = 1 if settings.executor.kind == "serial" else (settings.executor.workers or default_workers())
+    workers = n_workers(settings.executor)
     busy = min(workers, partitions)
     scoring = probe.seconds / max(1, probe.rows) * rows
     return Estimate(

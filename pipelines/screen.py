@@ -82,7 +82,9 @@ def screen(
         with _nothing_half_planned(folder, is_new=is_new), _library(folder, library, chosen) as opened:
             rules = rules_of(opened.files, chosen.standardize)
             if chosen.screen.cascade and not folder.is_planned():
-                source = with_cascade(folder, source, opened, screen=chosen.screen, rules=rules, seed=seed)
+                source = with_cascade(
+                    folder, source, opened, chosen.model_copy(update={"standardize": rules}), seed=seed
+                )
             elif chosen.screen.cascade:
                 source = stored_cascade(folder, source)
             request = ScreenRequest(

@@ -28,6 +28,15 @@ def make_executor(config: ExecutorConfig) -> Executor:
     )
 
 
+def n_workers(config: ExecutorConfig) -> int:
+    """Processes that work at the same time.
+
+    >>> n_workers(ExecutorConfig(kind="serial", workers=8)), n_workers(ExecutorConfig(workers=8))
+    (1, 8)
+    """
+    return 1 if config.kind == "serial" else config.workers or default_workers()
+
+
 def default_workers() -> int:
     """Processors that this process may use, which a batch system may have limited."""
     if hasattr(os, "sched_getaffinity"):

@@ -146,7 +146,7 @@ def test_the_audit_scales_what_it_found_to_all_rows_that_were_skipped() -> None:
 def generous(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample of a small library is most of it, which would never pay."""
     monkeypatch.setattr(setting_up, "LARGEST_SHARE", 0.6)
-    monkeypatch.setattr(setting_up, "_WORTH", 1.3)
+    monkeypatch.setattr(setting_up, "_WORTH", np.inf)
 
 
 @pytest.fixture
@@ -196,19 +196,28 @@ def test_a_run_that_lost_partitions_is_resumed_with_its_own_first_stage(tmp_path
         resume(out, model=scorer)
 
 
-@pytest.mark.usefixtures("generous")
-@pytest.mark.parametrize(
-    ("scorer", "why"), [(AdditiveScorer(seconds=0.0), "would not pay"), (CheapScorer(seconds=0.01), "would not pay")]
-)
+@pytest.mark.parametrize("scorer", [AdditiveScorer(seconds=0.0), CheapScorer()])
 def test_where_it_does_not_pay_it_is_off_and_says_so(
-    tmp_path: Path, library: Path, scorer: AdditiveScorer | CheapScorer, why: str
+    tmp_path: Path, library: Path, scorer: AdditiveScorer | CheapScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(setting_up, "LARGEST_SHARE", 0.6)
     options = {"partition_rows": 1_000, "batch_rows": 500, "max_reject_share": 1.0}
     found = screen(library, model=scorer, out=tmp_path / "run", settings=small_settings(cascade=True, **options))
     assert found.cascade is None
-    assert why in json.loads((tmp_path / "run" / "cascade.json").read_text())["why"]
+    assert "would not pay" in json.loads((tmp_path / "run" / "cascade.json").read_text())["why"]
     assert "Cascade off" in (tmp_path / "run" / "report.html").read_text()
     assert found.histogram.not_finite == 0
+
+
+@pytest.mark.parametrize(
+    ("passes", "set_up", "workers", "cost"),
+    [(0.0, 0.0, 1, 0.02), (1.0, 0.0, 4, 1.0), (0.5, 0.0, 1, 0.51), (0.0, 25.0, 1, 0.27), (0.0, 25.0, 4, 1.02)],
+)
+def test_the_balance_counts_audit_and_set_up_which_workers_do_not_share(
+    passes: float, set_up: float, workers: int, cost: float
+) -> None:
+    balance = setting_up._Balance(rows=100_000, workers=workers, seconds=0.001, cheap=0.0, set_up=set_up, passes=passes)
+    assert balance.cost == pytest.approx(cost)
 
 
 def test_a_small_library_is_not_worth_a_cascade(tmp_path: Path) -> None:
