@@ -69,6 +69,8 @@ class StandardizeConfig(Config):
     """Larger molecules keep their tautomer and are flagged."""
     max_atoms: int = Field(500, ge=1, le=100_000)
     """Heavy atoms of the structure as given; larger ones are rejected."""
+    max_rings: int = Field(100, ge=0, le=10_000)
+    """Rings of the structure as given (smallest rings, symmetrized); those with more are rejected. Fullerene C60 has 32."""
     inchikey: bool = False
     """Compare the InChIKeys of a batch: different structures with one key (mostly tautomers) are flagged, never joined."""
     max_smiles_length: int = Field(5_000, ge=16)

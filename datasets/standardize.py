@@ -189,8 +189,13 @@ def _with_twins(results: Sequence[Standardized]) -> list[Standardized]:
 
 def _parsed(smiles: str, rules: StandardizeConfig) -> Chem.Mol | Rejected:
     mol = parse_smiles(smiles, max_length=rules.max_smiles_length)
-    if not isinstance(mol, Rejected) and mol.GetNumHeavyAtoms() > rules.max_atoms:
+    if isinstance(mol, Rejected):
+        return mol
+    if mol.GetNumHeavyAtoms() > rules.max_atoms:
         return Rejected(Stage.STANDARDIZE, f"{mol.GetNumHeavyAtoms():,} heavy atoms, at most {rules.max_atoms:,}")
+    rings = mol.GetRingInfo().NumRings()
+    if rings > rules.max_rings:
+        return Rejected(Stage.STANDARDIZE, f"{rings:,} rings, at most {rules.max_rings:,}")
     return mol
 
 

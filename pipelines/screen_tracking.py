@@ -13,6 +13,7 @@ from cinchona.models.folder import read_trust
 from cinchona.pipelines.depict import with_structures
 from cinchona.pipelines.figures import histogram_svg, standalone
 from cinchona.protocols import TrackedRun
+from cinchona.screening.cascade_audit import audit_run
 from cinchona.screening.finish import Finished
 from cinchona.screening.run import Assignment, Doing
 
@@ -61,7 +62,9 @@ def log_end(job: Assignment, finished: Finished, run: TrackedRun, *, seconds: fl
         "duplicates": totals.duplicates,
     }
     stages = {f"rejected_at_{stage}": float(n) for stage, n in totals.rejects_by_stage.items()}
-    run.log_metrics({**counts, **stages, "hits": finished.hits.num_rows, "seconds": seconds})
+    audit = audit_run(folder, job.plan, finished.hits)
+    missed = {} if audit is None else audit.figures()
+    run.log_metrics({**counts, **stages, **missed, "hits": finished.hits.num_rows, "seconds": seconds})
     run.set_tags({"scores_digest": totals.scores_digest})
     run.log_table("hits", with_structures(finished.hits))
     last = float(finished.hits["score"][-1].as_py()) if finished.hits.num_rows else None

@@ -44,6 +44,10 @@ class CascadeAudit:
         n, k = self.audited, self.as_good
         return self._recall(1.0 if n == k else float(beta.ppf(LEVEL, k + 1, n - k)))
 
+    def figures(self) -> dict[str, float]:
+        """What to record, by name."""
+        return {"left_to_first_stage": self.skipped, "recall": self.recall, "recall_at_least": self.lower}
+
     def _recall(self, rate: float) -> float:
         missed = rate * self.skipped
         return self.found / (self.found + missed) if self.found else 1.0

@@ -64,6 +64,7 @@ def test_parents_and_flags(smiles, parent, flags):
         ("CCO |bad", Stage.PARSE, "an invalid CX extension after the SMILES: '|bad'"),
         ("C" * 6000, Stage.PARSE, "SMILES of 6,000 characters, at most 5,000 are read"),
         ("C" * 600, Stage.STANDARDIZE, "600 heavy atoms, at most 500"),
+        ("C1CC1" * 101, Stage.STANDARDIZE, "101 rings, at most 100"),
         ("*CC", Stage.STANDARDIZE, "dummy atom (*): not a complete structure"),
     ],
 )

@@ -11,6 +11,7 @@ from additive_scorer import AdditiveScorer
 from cheap_scorer import CheapScorer
 from small_screens import nci_library, score_table, small_settings
 
+from cinchona.cli.results import screen_data
 from cinchona.errors import InputError, PlanMismatchError
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.surrogate import Surrogate
@@ -173,6 +174,9 @@ def test_a_run_finds_what_a_run_without_cascade_finds(tmp_path: Path, library: P
     scores = score_table(tmp_path / "run")["score"].to_numpy()
     scored = np.isfinite(scores)
     assert scores[scored].tolist() == score_table(tmp_path / "plain")["score"].to_numpy()[scored].tolist()
+    figures = screen_data(found)
+    assert (figures["left_to_first_stage"], figures["recall"]) == (found.cascade.skipped, found.cascade.recall)
+    assert "recall" not in screen_data(plain)
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Cascade on: the first stage" in report
     assert "Audit of the cascade" in report

@@ -91,6 +91,7 @@ def screen_data(result: ScreenResult) -> dict[str, Any]:
         "scored": result.scored,
         "rejected": result.rejected,
         "duplicates": result.duplicates,
+        **({} if result.cascade is None else result.cascade.figures()),
         "hits": result.hits.num_rows,
         "report": str(result.report),
         "scores_digest": result.scores_digest,
