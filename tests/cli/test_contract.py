@@ -17,7 +17,7 @@ SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format",
 CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
-    "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective", "--dry-run"}),
+    "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective", "--cascade", "--dry-run"}),
     "resume": (["DIR"], {"--model"}),
     "status": (["DIR"], set()),
     "fsck": (["DIR"], {"--repair"}),

@@ -183,4 +183,4 @@ class TestObjective:
 
 def test_codes_are_frozen():
     assert [s.value for s in Stage] == ["read", "parse", "standardize", "curate", "featurize", "score"]
-    assert [(s.name, int(s)) for s in EndpointStatus] == [("OK", 0), ("FAILED", 1), ("CLIPPED", 2)]
+    assert [(s.name, int(s)) for s in EndpointStatus] == [("OK", 0), ("FAILED", 1), ("CLIPPED", 2), ("SKIPPED", 3)]
