@@ -32,12 +32,6 @@ _HALF: Final = np.uint64(32)
 _SIZE: Final = np.uint64(SIZE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Weights:
-    weights: np.ndarray
-    intercept: float
-
-
 @dataclass(frozen=True, eq=False)
 class Surrogate:
     """A linear model of a score."""
@@ -64,13 +58,24 @@ class Surrogate:
             raise ShapeError.of("score", y.shape, f"({x.shape[0]},)")
         order = np.random.default_rng(seed).permutation(len(y))
         held, rest = np.split(order, [int(_HELD_OUT * len(y))])
-        errors = [_error(_ridge(x[rest], y[rest], penalty), x[held], y[held]) for penalty in _PENALTIES]
-        best = _ridge(x, y, _PENALTIES[int(np.argmin(errors))])
-        return cls(best.weights, best.intercept)
+        tried = [cls._ridge(x[rest], y[rest], penalty) for penalty in _PENALTIES]
+        errors = [float(np.mean((model.of_counts(x[held]) - y[held]) ** 2)) for model in tried]
+        return cls._ridge(x, y, _PENALTIES[int(np.argmin(errors))])
+
+    @classmethod
+    def _ridge(cls, x: sparse.csr_array, y: np.ndarray, penalty: float) -> Self:
+        from sklearn.linear_model import Ridge
+
+        model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4).fit(x, y)
+        return cls(model.coef_.astype(np.float32), float(model.intercept_))
 
     def predict(self, molecules: CodedMolecules) -> np.ndarray:
         """Estimated scores, float32, shape (n,)."""
-        estimate: np.ndarray = environment_counts(molecules) @ self.weights + np.float32(self.intercept)
+        return self.of_counts(environment_counts(molecules))
+
+    def of_counts(self, counts: sparse.csr_array) -> np.ndarray:
+        """Estimated scores from :func:`environment_counts`, float32, shape (n,)."""
+        estimate: np.ndarray = counts @ self.weights + np.float32(self.intercept)
         return estimate.astype(np.float32)
 
     @cached_property
@@ -97,25 +102,14 @@ def environment_counts(molecules: CodedMolecules) -> sparse.csr_array:
     return counts
 
 
-def _ridge(x: sparse.csr_array, y: np.ndarray, penalty: float) -> _Weights:
-    from sklearn.linear_model import Ridge
-
-    model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4).fit(x, y)
-    return _Weights(model.coef_.astype(np.float32), float(model.intercept_))
-
-
-def _error(model: _Weights, x: sparse.csr_array, y: np.ndarray) -> float:
-    return float(np.mean((x @ model.weights + model.intercept - y) ** 2))
-
-
 @numba.njit(cache=True)
-def _mix(value: np.uint64) -> np.uint64:  # pragma: no cover - compiled
+def _mix(value: np.uint64) -> np.uint64:
     value = (value ^ (value >> _SHIFT)) * _MULTIPLIER
     return value ^ (value >> _HALF)
 
 
 @numba.njit(cache=True)
-def _atom_hashes(atoms: np.ndarray) -> np.ndarray:  # pragma: no cover - compiled
+def _atom_hashes(atoms: np.ndarray) -> np.ndarray:
     """Hash of each atom's codes, uint64, shape (V,). Chirality is left out: as a tag it depends on the bonds' order."""
     n_atoms, fields = atoms.shape
     found = np.empty(n_atoms, np.uint64)
@@ -129,7 +123,7 @@ def _atom_hashes(atoms: np.ndarray) -> np.ndarray:  # pragma: no cover - compile
 
 
 @numba.njit(cache=True)
-def _grow(now: np.ndarray, bonds: np.ndarray, ends: np.ndarray, salt: np.uint64) -> None:  # pragma: no cover - compiled
+def _grow(now: np.ndarray, bonds: np.ndarray, ends: np.ndarray, salt: np.uint64) -> None:
     """Widen the environments of one molecule by a bond, in place; neighbours are added up, so no order matters."""
     around = np.zeros(len(now), np.uint64)
     for b in range(len(bonds)):
@@ -144,7 +138,7 @@ def _grow(now: np.ndarray, bonds: np.ndarray, ends: np.ndarray, salt: np.uint64)
 @numba.njit(cache=True)
 def _positions(
     atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray, first_atom: np.ndarray, first_bond: np.ndarray
-) -> np.ndarray:  # pragma: no cover - compiled
+) -> np.ndarray:
     """Position of each atom's environments, int32, shape (V * (RADIUS + 1),), molecule after molecule."""
     found = np.empty(len(atoms) * (RADIUS + 1), np.int32)
     hashes = _atom_hashes(atoms)
