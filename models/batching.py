@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cinchona.datasets.molgraph import MolGraph
+from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.molgraph import MolGraph, directed, features
 from cinchona.errors import ShapeError
+from cinchona.models.engine.graphs import coded_graphs
 from cinchona.models.engine.grouping import group_rows, incidence
 from cinchona.models.environments import Environments, bonds_into, find_environments, predecessors
 
@@ -124,6 +126,20 @@ class GraphSet:
             joined = (edges + np.repeat(first_atom[:-1], np.diff(first_bond))).astype(np.int32)
             found = find_environments(atom_code, bond_code, joined, depth=depth)
         return cls(atom_rows, bond_rows, atom_code, bond_code, edges, first_atom, first_bond, found, depth)
+
+    @classmethod
+    def of_codes(cls, molecules: CodedMolecules, *, depth: int) -> GraphSet:
+        """Lay coded molecules end to end on the features of this version; the same set as of their graphs, much faster."""
+        coded = coded_graphs(molecules, features)
+        edges = np.ascontiguousarray(directed(coded.ends).astype(np.int32))
+        bond_code = np.repeat(coded.bond_codes, 2).astype(np.int32)
+        atom_code = coded.atom_codes.astype(np.int32)
+        found = find_environments(atom_code, bond_code, edges, depth=depth)
+        first_atom = molecules.atom_offsets.astype(np.int64)
+        first_bond = 2 * molecules.bond_offsets.astype(np.int64)
+        within = (edges - np.repeat(first_atom[:-1], np.diff(first_bond))).astype(np.int32)
+        rows = (coded.atom_rows, coded.bond_rows, atom_code, bond_code)
+        return cls(*rows, within, first_atom, first_bond, found, depth)
 
     def __len__(self) -> int:
         return len(self.first_atom) - 1

@@ -11,7 +11,7 @@ from cinchona.settings import Config
 ReadoutName = Literal["mean", "sum", "norm"]
 """How atom states become one vector a molecule."""
 
-LossName = Literal["mse", "mae", "huber"]
+LossName = Literal["mse", "mae", "huber", "tobit"]
 """Loss of regression targets; classification targets always take the cross-entropy."""
 
 ScheduleName = Literal["one-cycle", "noam", "constant"]
@@ -73,4 +73,33 @@ class TrainingConfig(Config):
     """Trees of the random forest that is fitted beside the networks."""
 
 
-__all__ = ["GraphNetConfig", "LossName", "ReadoutName", "ScheduleName", "TrainingConfig"]
+class PretrainingConfig(Config):
+    """How an encoder learns from structures alone (``cinchona pretrain``)."""
+
+    molecules_per_file: int | None = Field(None, ge=1)
+    """Structures drawn at random from each file; None takes all."""
+    epochs: int = Field(10, ge=1, le=1_000)
+    """Passes over the structures."""
+    batch_size: int = Field(512, ge=1, le=100_000)
+    """Structures in one optimization step."""
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """Highest learning rate (AdamW)."""
+    schedule: ScheduleName = "one-cycle"
+    """``one-cycle``: linear rise, then half a cosine down; ``noam``: linear rise, then exponential decay."""
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Share of the steps in which the rate rises."""
+    final_rate: float = Field(0.01, gt=0, le=1)
+    """Last learning rate as a share of the highest."""
+    gradient_clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient; longer ones are scaled down to it."""
+    fingerprint_bits: int = Field(1_024, ge=64, le=16_384, multiple_of=64)
+    """Width of the Morgan fingerprint that is to be predicted."""
+    fingerprint_weight: float = Field(3.0, ge=0, le=1_000)
+    """Weight of the fingerprint's cross-entropy against the descriptors' squared error, which weighs 1."""
+    valid_fraction: float = Field(0.02, gt=0, lt=0.5)
+    """Share of the structures kept apart to see how well the targets are predicted, 5,000 at most."""
+    block_rows: int = Field(20_000, ge=100, le=200_000)
+    """Structures in one block: what a killed run may have to do again."""
+
+
+__all__ = ["GraphNetConfig", "LossName", "PretrainingConfig", "ReadoutName", "ScheduleName", "TrainingConfig"]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from cinchona.models.config import TrainingConfig
+from cinchona.models.config import PretrainingConfig, TrainingConfig
 
 _STEPS: Final = 700
 _EPOCHS: Final = (15, 200)
@@ -39,7 +39,7 @@ class Schedule:
         return rate_at(step, self.epochs * self.steps_per_epoch, self.config)
 
 
-def rate_at(step: int, total: int, config: TrainingConfig) -> float:
+def rate_at(step: int, total: int, config: TrainingConfig | PretrainingConfig) -> float:
     r"""Learning rate of ``step`` (0-based) of ``total``.
 
     In the first ``warmup`` share it rises linearly to ``learning_rate``. Then, with x from 0 to 1 over the rest and f =

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, StandardizeConfig
-from cinchona.models.config import GraphNetConfig, TrainingConfig
+from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
 from cinchona.screening.config import ExecutorConfig, ScreenConfig
 from cinchona.settings import Config
 
@@ -43,6 +43,8 @@ class Settings(Config):
     """Shape of the graph network."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     """How it is trained."""
+    pretraining: PretrainingConfig = Field(default_factory=PretrainingConfig)
+    """How an encoder is pretrained."""
     screen: ScreenConfig = Field(default_factory=ScreenConfig)
     """How a library is scored."""
     executor: ExecutorConfig = Field(default_factory=ExecutorConfig)

@@ -17,6 +17,7 @@ SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format",
 CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
+    "pretrain": (["LIBRARY..."], {"--out", "--seed"}),
     "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective", "--cascade", "--dry-run"}),
     "resume": (["DIR"], {"--model"}),
     "status": (["DIR"], set()),
@@ -91,7 +92,7 @@ class TestNames:
         }
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
-            "evaluate": {"--model", "--target"}, "data prepare": {"--out"}, "models import": {"--out"}, "models export": {"--out"},
+            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models import": {"--out"}, "models export": {"--out"},
         }  # fmt: skip
 
     @pytest.mark.parametrize(

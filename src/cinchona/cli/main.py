@@ -22,6 +22,7 @@ from cinchona.errors import ExitCode
 COMMANDS: Final = {
     "demo": ("cinchona.cli.demo", "Train and screen on data that comes with the package."),
     "train": ("cinchona.cli.train", "Train a model on an assay table."),
+    "pretrain": ("cinchona.cli.pretrain", "Teach an encoder chemistry from structures alone."),
     "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
     "resume": ("cinchona.cli.resume", "Go on with an interrupted screen."),
     "status": ("cinchona.cli.status", "Say how far a screen has come."),

@@ -1,0 +1,1 @@
+"""Pretraining: encoders that learnt chemistry from structures alone."""
