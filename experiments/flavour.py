@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cinchona.digests import digest_file
 from cinchona.errors import ModelFileError
 from cinchona.experiments.client import load_mlflow
 from cinchona.experiments.note import MAX_FIGURES, escape, number, table
 from cinchona.manifest import package_versions
-from cinchona.models.folder import model_fingerprint
+from cinchona.models.folder import model_fingerprint, read_trust
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LOADER: Final = "cinchona.experiments.pyfunc"
 FINGERPRINT_TAG: Final = "model_fingerprint"
 """Tag by which a screen finds the logged model that it used."""
+CONFIG_TAG: Final = "config_digest"
+"""Tag with the digest of ``config.json``, which holds the digests of all files that loading reads."""
 EXAMPLE: Final = ("CC(=O)Oc1ccccc1C(=O)O", "not a molecule")
 """Input example: one compound that is scored and one that is rejected, so that the signature has all columns."""
 _PINNED: Final = (
@@ -90,7 +93,7 @@ def send_model(
         run.info.experiment_id,
         name=name,
         source_run_id=run_id,
-        tags={FINGERPRINT_TAG: fingerprint, "mlflow.note.content": _note(name, fingerprint, figures or {})},
+        tags=identity_tags(folder) | {"mlflow.note.content": _note(name, fingerprint, figures or {})},
         params=dict(run.data.params),
         model_type="cinchona",
     )
@@ -113,6 +116,18 @@ def send_model(
     if entries:
         client.log_batch(run_id, metrics=entries)
     return str(model.model_id)
+
+
+def identity_tags(folder: Path) -> dict[str, str]:
+    """Tags that say which model a folder holds and what it learned from."""
+    trust = read_trust(folder)
+    data, split = trust.get("data") or {}, trust.get("split") or {}
+    told = {
+        FINGERPRINT_TAG: model_fingerprint(folder), CONFIG_TAG: digest_file(folder / "config.json"),
+        "data_digest": data.get("digest"), "split_kind": split.get("kind"), "split_digest": split.get("digest"),
+        "seed": trust.get("seed"),
+    }  # fmt: skip
+    return {key: str(value) for key, value in told.items() if value is not None}
 
 
 def _note(name: str, fingerprint: str, figures: Mapping[str, float]) -> str:

@@ -22,7 +22,7 @@ _REPORT_TYPES: Final = frozenset({".csv", ".html", ".json", ".md", ".parquet", "
 _PICKLE_TYPES: Final = frozenset(
     {".bin", ".ckpt", ".dill", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 )
-_LIMITS: Final = {
+LIMITS: Final = {
     "config.json": 4 << 20,
     "golden.json": 16 << 20,
     "trust.json": 256 << 20,
@@ -54,8 +54,8 @@ def read_entries(folder: Path) -> dict[str, bytes]:
     for entry in sorted(os.scandir(folder), key=lambda item: item.name):
         path = Path(entry.path)
         _check_kind(path)
-        if path.name in _LIMITS:
-            found[path.name] = _read(path, _LIMITS[path.name])
+        if path.name in LIMITS:
+            found[path.name] = _read(path, LIMITS[path.name])
         elif path.name in COMPANIONS:
             _check_companion(path)
         else:
@@ -152,7 +152,7 @@ def _foreign(path: Path) -> CinchonaError:
     return ModelFileError(
         f"{path.name} does not belong to a model folder",
         where=str(path),
-        expected=f"only {', '.join(sorted(_LIMITS))}, {', '.join(COMPANIONS)}",
+        expected=f"only {', '.join(sorted(LIMITS))}, {', '.join(COMPANIONS)}",
         remedy="move it elsewhere",
     )
 

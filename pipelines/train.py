@@ -209,6 +209,7 @@ def _heldout(data: AssayTable, split: Split, predicted: np.ndarray) -> pa.Table:
         "target": pa.array([data.targets[t].name for _, _, t in rows], pa.string()),
         "kind": pa.array([data.targets[t].kind for _, _, t in rows], pa.string()),
         "measured": pa.array([data.values[row, t] for _, row, t in rows], pa.float64()),
+        "censor": pa.array([data.censor[row, t] for _, row, t in rows], pa.int8()),
         "predicted": pa.array([predicted[k, t] for k, _, t in rows], pa.float64()),
     })  # fmt: skip
 

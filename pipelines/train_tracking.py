@@ -47,6 +47,7 @@ def log_end(
         picture = folder / "report" / f"heldout-{digest_json(target)[:8]}.svg"
         write_text(picture, target_figure(heldout, target))
         run.log_artifact(picture, folder="pictures")
+    run.log_artifact(folder / "report" / "heldout.parquet", folder="heldout")
     run.log_artifact(folder / "report" / "report.html")
     run.log_model(folder, name="model")
 

@@ -14,7 +14,8 @@ the command line. An error that is not in this tree is a defect of ours and ends
     │   │   ├── ColumnError               2   a column is missing or ambiguous
     │   │   ├── NoUsableRowsError         2   no row of the input survived
     │   │   └── UnsafeFileError           2   a file that could do harm: pickle, bomb, path outside the folder
-    │   └── ModelFileError                2   a model folder that is damaged or of an unknown version
+    │   ├── ModelFileError                2   a model folder that is damaged or of an unknown version
+    │   └── GateError                     2   a model did not pass the gate of promotion
     ├── ShapeError                        1   an array does not have the documented shape
     ├── ContractError                     1   a Scorer, Executor or Tracker broke its promise
     ├── PlanMismatchError                 3   resume with another library, model or configuration
@@ -119,6 +120,10 @@ class UnsafeFileError(InputError):
 
 class ModelFileError(UsageError):
     """A model folder is damaged, altered or of an unknown version."""
+
+
+class GateError(UsageError):
+    """A model did not pass the gate of promotion; it stays what it was."""
 
 
 class ShapeError(CinchonaError, ValueError):

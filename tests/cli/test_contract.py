@@ -27,8 +27,11 @@ CONTRACT = {
     "data list": ([], set()),
     "data check": (["FILE"], {"--target", "--limit"}),
     "data prepare": (["LIBRARY..."], {"--out", "--seed", "--descriptor"}),
-    "models list": (["[DIR]"], set()),
+    "models list": (["[DIR]"], {"--registered"}),
     "models show": (["MODEL"], set()),
+    "models register": (["SOURCE"], {"--name"}),
+    "models promote": (["MODEL"], {"--test", "--target", "--unseen", "--margin"}),
+    "models compare": (["MODEL", "OTHER"], {"--test", "--target"}),
     "models import": (["FILE"], {"--out", "--target", "--descriptors", "--compare"}),
     "models export": (["MODEL"], {"--out"}),
     "serve-ui": ([], {"--uri", "--port"}),
@@ -92,7 +95,7 @@ class TestNames:
         }
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
-            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models import": {"--out"}, "models export": {"--out"},
+            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
         }  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ _MAX_SEED: Final = 2**32 - 1  # cinchona.seeds.MAX_SEED, without its import of n
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; made if missing.")]
 OptionalOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
-Model = Annotated[str, typer.Option("--model", metavar="M", help="Model folder, as `cinchona train` writes it.")]
+Model = Annotated[str, typer.Option("--model", metavar="M", help="Model folder, or models:/NAME@champion.")]
 Targets = Annotated[list[str], typer.Option("--target", metavar="COL", help="Measured column; repeatable.")]
 
 

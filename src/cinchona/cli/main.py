@@ -30,7 +30,7 @@ COMMANDS: Final = {
     "predict": ("cinchona.cli.predict", "Predict a few compounds."),
     "evaluate": ("cinchona.cli.evaluate", "Compare a model's predictions with measurements."),
     "data": ("cinchona.cli.data", "Known data sets, and checks of your own."),
-    "models": ("cinchona.cli.models", "Look at model folders."),
+    "models": ("cinchona.cli.models", "Look at models, register and promote them."),
     "signals": ("cinchona.cli.signals", "Safety signals from adverse-event reports."),
     "serve-ui": ("cinchona.cli.serve_ui", "Open the record of runs in a browser."),
     "config": ("cinchona.cli.config", "Show the settings and their schema."),

@@ -1,4 +1,4 @@
-"""``cinchona models``: look at model folders."""
+"""``cinchona models``: model folders and registered models."""
 
 from __future__ import annotations
 
@@ -8,33 +8,56 @@ from typing import Annotated
 import typer
 
 from cinchona.cli.common import Common, Out, command, new_app
+from cinchona.cli.model_registry import compare_models, promote_model, register_model
 
-app = new_app("Look at model folders.", group=True)
+app = new_app("Look at models, register and promote them.", group=True)
+command(app, "register")(register_model)
+command(app, "promote")(promote_model)
+command(app, "compare")(compare_models)
 
 
 @command(app, "list")
 def list_models(
     common: Common,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to look, with all folders below.")] = Path(),
+    *,
+    registered: Annotated[
+        bool, typer.Option("--registered", help="List the registered models of the record instead.")
+    ] = False,
 ) -> None:
-    """List the models in a folder."""
+    """List the models in a folder, or those that are registered."""
     from cinchona.cli.model_cards import find_models
     from cinchona.cli.output import show
 
+    if registered:
+        from cinchona.experiments.registering import open_registry
+
+        show(common, open_registry(common.settings().tracking).names())
+        return
     show(common, find_models(folder))
 
 
 @command(app, "show")
 def show_model(
     common: Common,
-    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model folder, models:/NAME, or models:/NAME@champion.")
+    ],
 ) -> None:
-    """Show what a model predicts, how good it is and what it was trained on, after checking its files."""
+    """Show what a model predicts, how good it is and what it was trained on, after checking its files.
+
+    Of a registered name it shows all versions with their aliases and what the gate said.
+    """
     from cinchona.cli.model_cards import describe
     from cinchona.cli.output import plain, show, show_record
     from cinchona.cli.results import show_figures
+    from cinchona.cli.tracking import local_model, registered_facts
 
-    found = plain(describe(folder))
+    facts = registered_facts(model, common)
+    if facts and "versions" in facts:
+        show(common, facts)
+        return
+    found = plain(describe(Path(local_model(model, common)))) | ({"registered": facts} if facts else {})
     if common.as_json:
         show(common, found)
         return

@@ -22,7 +22,8 @@ def predict(common: Seeded, library: Library, *, model: Model, out: OptionalOut 
     The first 50 rows are shown; --json has all, --out writes all as Parquet and CSV.
     """
     from cinchona.cli.results import show_predictions
+    from cinchona.cli.tracking import local_model
     from cinchona.pipelines.predict import predict as run_predict
 
-    settings = common.settings()
+    settings, model = common.settings(), local_model(model, common)
     show_predictions(common, run_predict(library, model=model, out=out, settings=settings, seed=common.seed))

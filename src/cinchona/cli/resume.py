@@ -28,13 +28,14 @@ def resume(
     tracking count.
     """
     from cinchona.cli.results import show_screen
-    from cinchona.cli.tracking import open_tracker
+    from cinchona.cli.tracking import local_model, open_tracker
     from cinchona.pipelines.screen import resume as run_resume
 
     chosen = common.settings() if common.config or common.overrides else None
     tracker = open_tracker(chosen.tracking if chosen else planned_tracking(folder))
+    where = None if model is None else local_model(model, common)
     executor = chosen.executor if chosen else None
-    show_screen(common, run_resume(folder, model=model, executor=executor, tracker=tracker))
+    show_screen(common, run_resume(folder, model=where, executor=executor, tracker=tracker))
 
 
 def planned_tracking(folder: Path) -> TrackingConfig:

@@ -39,10 +39,10 @@ def screen(  # noqa: PLR0913 - one argument for each option
     one stopped.
     """
     from cinchona.cli.results import show_screen
-    from cinchona.cli.tracking import open_tracker
+    from cinchona.cli.tracking import local_model, open_tracker
     from cinchona.pipelines.screen import screen as run_screen
 
-    settings = common.settings()
+    settings, model = common.settings(), local_model(model, common)
     asked = ({} if objective is None else {"objective": objective}) | ({"cascade": True} if cascade else {})
     if asked:
         screening = settings.screen.model_copy(update=asked)

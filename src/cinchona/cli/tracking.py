@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from cinchona.cli.common import Common
     from cinchona.pipelines.config import TrackingConfig
     from cinchona.protocols import Tracker
 
 logger = logging.getLogger(__name__)
+
+_STORED: Final = "models:/"
 
 
 def open_tracker(config: TrackingConfig) -> Tracker:
@@ -23,3 +26,23 @@ def open_tracker(config: TrackingConfig) -> Tracker:
     tracker = open_store(config)
     logger.info("%s", tracker.describe())
     return tracker
+
+
+def local_model(model: str, common: Common) -> str:
+    """A model folder; ``models:/NAME@champion`` and its like are fetched from the store first."""
+    if not model.startswith(_STORED):
+        return model
+    from cinchona.experiments.registering import local_folder
+
+    return local_folder(model, common.settings().tracking)
+
+
+def registered_facts(model: str, common: Common) -> dict[str, Any]:
+    """What the registry knows of ``models:/NAME…``; nothing for a folder or a model that has no name."""
+    if not model.startswith(_STORED):
+        return {}
+    from cinchona.experiments.modeluri import ModelUri
+    from cinchona.experiments.registering import describe, open_registry
+
+    uri = ModelUri.parse(model)
+    return describe(open_registry(common.settings().tracking), uri) if uri.name else {}

@@ -1,0 +1,135 @@
+"""The frozen test set of a registered model: the same compounds and labels for every version that is ever judged."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cinchona.datasets.assay import AssayTable
+from cinchona.digests import digest_table
+from cinchona.errors import ConfigError, InputError, ModelFileError
+from cinchona.experiments.hostile import download
+from cinchona.experiments.registry import TEST_DIGEST, TEST_RUN, Registry
+
+FILE: Final = "frozen_test.parquet"
+HELDOUT: Final = "heldout.parquet"
+"""Artifact of a training: its held-out compounds with labels and predictions."""
+_MAX_BYTES: Final = 256 << 20
+_COLUMNS: Final = frozenset({"compound_id", "smiles", "target", "measured", "predicted"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TestSet:
+    """Compounds with exact labels."""
+
+    __test__ = False  # the name is no test for pytest
+    table: pa.Table
+    """Columns ``compound_id``, ``smiles`` and one float64 column a target, null where nothing was measured."""
+    origin: str = ""
+    """Where it came from, for people."""
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the measured columns."""
+        return [str(name) for name in self.table.column_names[2:]]
+
+    @property
+    def digest(self) -> str:
+        """Content digest, hex."""
+        return digest_table(self.table)
+
+    @property
+    def smiles(self) -> list[str]:
+        """The compounds."""
+        return [str(s) for s in self.table["smiles"].to_pylist()]
+
+    def labels(self, targets: Sequence[str]) -> np.ndarray:
+        """Labels, float64, shape (n, t); NaN where nothing was measured.
+
+        Raises:
+            ConfigError: if a target is not in the set.
+        """
+        if missing := [t for t in targets if t not in self.targets]:
+            raise ConfigError(f"the test set does not hold {', '.join(missing)}", expected=", ".join(self.targets))
+        return np.column_stack([self.table[t].to_numpy(zero_copy_only=False).astype(np.float64) for t in targets])
+
+
+def of_assay(data: AssayTable, origin: str) -> TestSet:
+    """The exact labels of a curated table."""
+    exact = np.where(data.censor == 0, data.values, np.nan)
+    columns = {t.name: pa.array(exact[:, k], mask=~np.isfinite(exact[:, k])) for k, t in enumerate(data.targets)}
+    base = {"compound_id": pa.array(data.compound_ids, pa.string()), "smiles": pa.array(data.smiles, pa.string())}
+    return TestSet(pa.table(base | columns), origin)
+
+
+def of_heldout(heldout: pa.Table, origin: str) -> TestSet:
+    """The exact labels of the held-out part of a training."""
+    targets = list(dict.fromkeys(heldout["target"].to_pylist()))
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for row in heldout.to_pylist():
+        known = rows.setdefault((row["compound_id"] or "", row["smiles"]), {})
+        if row["measured"] is not None and np.isfinite(row["measured"]) and not row.get("censor"):
+            known[row["target"]] = float(row["measured"])
+    table = {
+        "compound_id": pa.array([key[0] for key in rows], pa.string()),
+        "smiles": pa.array([key[1] for key in rows], pa.string()),
+        **{t: pa.array([known.get(t) for known in rows.values()], pa.float64()) for t in targets},
+    }
+    return TestSet(pa.table(table), origin)
+
+
+def thaw(registry: Registry, name: str) -> TestSet | None:
+    """The test set that ``name`` is judged on; None before the first judgement.
+
+    Raises:
+        ModelFileError: if the stored table is not the one that was frozen.
+    """
+    tags = registry.tags(name)
+    if TEST_DIGEST not in tags:
+        return None
+    run_id = tags.get(TEST_RUN, "")
+    table = run_table(registry, run_id, f"gate/{FILE}")
+    if table is None or digest_table(table) != tags[TEST_DIGEST]:
+        raise ModelFileError(
+            f"the frozen test set of {name!r} is missing or was changed", where=f"run {run_id}",
+            expected=f"content digest {tags[TEST_DIGEST][:16]}",
+            remedy="restore the artifacts of that run; a changed test set makes all earlier judgements void",
+        )  # fmt: skip
+    return TestSet(table, f"frozen by run {run_id[:8]}")
+
+
+def heldout_of(registry: Registry, run_id: str) -> pa.Table | None:
+    """Held-out compounds of the training run ``run_id`` with labels and predictions; None if it left none."""
+    table = run_table(registry, run_id, f"heldout/{HELDOUT}") if run_id else None
+    return table if table is not None and set(table.column_names) >= _COLUMNS else None
+
+
+def run_table(registry: Registry, run_id: str, path: str) -> pa.Table | None:
+    """One Parquet artifact of a run, read as data of a stranger; None if there is none.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    from cinchona.experiments.client import load_mlflow
+
+    run = registry.ask("a run", lambda: registry.client.get_run(run_id), missing=f"no run {run_id}")
+    routes = load_mlflow("mlflow.store.artifact.artifact_repository_registry")
+    with tempfile.TemporaryDirectory(prefix="cinchona-fetch-") as scratch:
+        try:
+            repository = routes.get_artifact_repository(run.info.artifact_uri)
+            local = registry.ask("an artifact", lambda: download(repository, path, Path(scratch), _MAX_BYTES))
+        except ModelFileError:
+            return None
+        try:
+            return pq.read_table(local).combine_chunks()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{path} of run {run_id} cannot be read as Parquet", where=registry.store.shown()
+            ) from error
