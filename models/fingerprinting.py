@@ -13,7 +13,7 @@ from cinchona.datasets.fingerprints import RADIUS, SIZE, morgan_packed
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.errors import ModelFileError
 from cinchona.models.scorers import ArrayScorer, Predictions
-from cinchona.records import CompoundBatch, Stage
+from cinchona.records import CompoundBatch, Reject, Stage
 
 FINGERPRINT: Final[Mapping[str, Any]] = {"name": "morgan", "radius": RADIUS, "size": SIZE}
 """Fingerprint of this room's models, as it stands in model folders."""
@@ -35,12 +35,19 @@ class FingerprintScorer(ArrayScorer):
 
     def predict(self, batch: CompoundBatch) -> Predictions:
         """Parse and predict the molecules of ``batch``."""
-        parsed = [_molecule(text) for text in batch.smiles]
-        rejects = tuple(
-            mol.of_row(int(row)) for row, mol in zip(batch.row_ids, parsed, strict=True) if isinstance(mol, Rejected)
-        )
-        value, spread = self.predict_packed(morgan_packed([mol for mol in parsed if not isinstance(mol, Rejected)]))
-        return Predictions(np.array([not isinstance(m, Rejected) for m in parsed], bool), value, spread, rejects)
+        molecules, kept, rejects = parsed_molecules(batch)
+        value, spread = self.predict_packed(morgan_packed(molecules))
+        return Predictions(kept, value, spread, rejects)
+
+
+def parsed_molecules(batch: CompoundBatch) -> tuple[list[Chem.Mol], np.ndarray, tuple[Reject, ...]]:
+    """The molecules of ``batch``, which of its b rows they are (bool, shape (b,)), and the rejects."""
+    parsed = [_molecule(text) for text in batch.smiles]
+    rejects = tuple(
+        mol.of_row(int(row)) for row, mol in zip(batch.row_ids, parsed, strict=True) if isinstance(mol, Rejected)
+    )
+    kept = np.array([not isinstance(mol, Rejected) for mol in parsed], bool)
+    return [mol for mol in parsed if not isinstance(mol, Rejected)], kept, rejects
 
 
 def _molecule(smiles: str) -> Chem.Mol | Rejected:

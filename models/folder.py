@@ -236,6 +236,7 @@ _KINDS: Final = {
     "forest": ("forest", "ForestScorer"),
     "nearest-neighbour": ("neighbours", "NearestNeighbourScorer"),
     "mean": ("baselines", "MeanScorer"),
+    "blend": ("classical.blend", "BlendScorer"),
 }
 """Module and class of each kind; only the one that is opened is imported, since some bring large libraries."""
 

@@ -1,0 +1,1 @@
+"""Models on fingerprints and descriptors: kernels, neighbours, forests and boosted trees, alone or blended."""

@@ -1,0 +1,222 @@
+"""Features of molecules, computed once for all members of a blend and only where one asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from rdkit import Chem
+
+from cinchona.models.classical.counts import Counts, References, count_substructures
+from cinchona.models.classical.descriptors import descriptor_names, descriptors, quantiles_of, ranked
+from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
+
+LAYOUTS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = MappingProxyType({
+    "plain": (("morgan2", 2048), (DESCRIPTORS, 0)),
+    "wide": (("morgan2", 1024), ("features3", 512), ("pairs", 1024), ("torsions", 512), (DESCRIPTORS, 0)),
+})  # fmt: skip
+"""Tables of features for trees: families, folded to so many columns, and descriptors."""
+
+
+def layout_width(name: str) -> int:
+    """Columns of a layout."""
+    return sum(len(descriptor_names()) if part == DESCRIPTORS else size for part, size in LAYOUTS[name])
+
+
+class Molecules:
+    """Counts and descriptors of n molecules, each computed when it is first asked for.
+
+    Args:
+        molecules: The n molecules.
+    """
+
+    def __init__(self, molecules: Sequence[Chem.Mol]) -> None:
+        self._molecules = molecules
+        self._counts: dict[str, Counts] = {}
+
+    def __len__(self) -> int:
+        return len(self._molecules)
+
+    def counts(self, family: str) -> Counts:
+        """Counts of one family."""
+        if family not in self._counts:
+            self._counts[family] = count_substructures(self._molecules, family)
+        return self._counts[family]
+
+    @cached_property
+    def descriptors(self) -> np.ndarray:
+        """RDKit descriptors, float32, shape (n, d)."""
+        return descriptors(self._molecules)
+
+    def table(self, layout: str) -> np.ndarray:
+        """Folded counts and descriptors side by side, float32, shape (n, width)."""
+        return np.concatenate(
+            [self.descriptors if part == DESCRIPTORS else self.counts(part).folded(size) for part, size in LAYOUTS[layout]],
+            axis=1,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """The training compounds that kernels compare others with, without their structures."""
+
+    families: Mapping[str, References]
+    """Substructures of the m compounds, by family."""
+    descriptors: np.ndarray | None
+    """Their ranked descriptors, float32, shape (m, d); None where no kernel needs them."""
+    quantiles: np.ndarray | None
+    """What they were ranked among, float32, shape (q, d)."""
+    width: float
+    """Width of the kernel of descriptors."""
+
+    size: int
+    """Number m of compounds."""
+
+    @classmethod
+    def of(cls, molecules: Molecules, kernels: Iterable[str]) -> Basis:
+        """Keep what ``kernels`` compare."""
+        parts = {part for kernel in kernels for part in KERNELS[kernel]}
+        families = {part: References(molecules.counts(part)) for part in sorted(parts - {DESCRIPTORS})}
+        if DESCRIPTORS not in parts:
+            return cls(families, None, None, 1.0, len(molecules))
+        quantiles = quantiles_of(molecules.descriptors)
+        rows = ranked(molecules.descriptors, quantiles)
+        return cls(families, rows, quantiles, median_distance(rows), len(molecules))
+
+    def kernel(self, name: str, molecules: Molecules) -> np.ndarray:
+        """Similarity of n molecules to the m training compounds, float32, shape (n, m)."""
+        total: np.ndarray | None = None
+        for part, weight in KERNELS[name].items():
+            share = np.float32(weight) * self._part(part, molecules)
+            total = share if total is None else total + share
+        assert total is not None
+        return total
+
+    def _part(self, part: str, molecules: Molecules) -> np.ndarray:
+        if part != DESCRIPTORS:
+            return self.families[part].similarity(molecules.counts(part))
+        assert self.descriptors is not None
+        assert self.quantiles is not None
+        return distance_kernel(ranked(molecules.descriptors, self.quantiles), self.descriptors, self.width)
+
+    def only(self, rows: np.ndarray, kernels: Iterable[str]) -> Basis:
+        """The compounds ``rows`` and what ``kernels`` compare; width and quantiles stay."""
+        parts = {part for kernel in kernels for part in KERNELS[kernel]}
+        families = {name: References(found.counts.take(rows)) for name, found in self.families.items() if name in parts}
+        if DESCRIPTORS not in parts or self.descriptors is None:
+            return Basis(families, None, None, 1.0, len(rows))
+        return Basis(families, self.descriptors[rows], self.quantiles, self.width, len(rows))
+
+    def spec(self) -> dict[str, Any]:
+        """Families and width as plain data."""
+        return {
+            "families": sorted(self.families),
+            "width": self.width,
+            "descriptors": self.descriptors is not None,
+            "size": self.size,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Counts, descriptors and quantiles by name, ``basis.…``."""
+        found: dict[str, np.ndarray] = {}
+        for name, references in self.families.items():
+            counts = references.counts
+            found |= {f"basis.{name}.{key}": getattr(counts, key) for key in ("start", "ids", "counts")}
+        if self.descriptors is not None and self.quantiles is not None:
+            found |= {"basis.descriptors": self.descriptors, "basis.quantiles": self.quantiles}
+        return found
+
+    @classmethod
+    def restore(cls, spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Basis:
+        """Rebuild it.
+
+        Raises:
+            ValueError: if arrays do not fit together.
+        """
+        families, size = {}, int(spec["size"])
+        for name in spec["families"]:
+            counts = Counts(*(arrays[f"basis.{name}.{key}"] for key in ("start", "ids", "counts")))
+            _check_counts(counts, size)
+            families[str(name)] = References(counts)
+        if not spec["descriptors"]:
+            return cls(families, None, None, 1.0, size)
+        rows, quantiles = arrays["basis.descriptors"], arrays["basis.quantiles"]
+        if (
+            rows.ndim != 2
+            or len(rows) != size
+            or quantiles.ndim != 2
+            or {rows.shape[1], quantiles.shape[1]} != {len(descriptor_names())}
+        ):
+            raise ValueError("the descriptors have another width than their quantiles")
+        width = float(spec["width"])
+        if not width > 0:
+            raise ValueError(f"the width of the kernel is {width}")
+        return cls(families, rows, quantiles, width, size)
+
+
+def _check_counts(counts: Counts, size: int) -> None:
+    start = counts.start
+    fits = start.shape == (size + 1,) and start[0] == 0 and bool((np.diff(start) >= 0).all())
+    if not fits or start[-1] != len(counts.ids) or len(counts.ids) != len(counts.counts):
+        raise ValueError("the counted substructures do not fit their molecules")
+
+
+class Inputs:
+    """What members see of n molecules: tables and kernels, each computed once.
+
+    Args:
+        molecules: The n molecules.
+        basis: The training compounds that kernels compare them with.
+    """
+
+    def __init__(self, molecules: Molecules, basis: Basis) -> None:
+        self._molecules, self._basis = molecules, basis
+        self._kernels: dict[str, np.ndarray] = {}
+        self._tables: dict[str, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self._molecules)
+
+    def kernel(self, name: str) -> np.ndarray:
+        """Similarities to the training compounds, float32, shape (n, m)."""
+        if name not in self._kernels:
+            self._kernels[name] = self._basis.kernel(name, self._molecules)
+        return self._kernels[name]
+
+    def table(self, layout: str) -> np.ndarray:
+        """Features for trees, float32, shape (n, width)."""
+        if layout not in self._tables:
+            self._tables[layout] = self._molecules.table(layout)
+        return self._tables[layout]
+
+    def take(self, rows: np.ndarray) -> Inputs:
+        """The molecules ``rows``, of which nothing is computed again."""
+        return _Part(self, rows)
+
+
+class _Part(Inputs):
+    """Some of the molecules of other inputs."""
+
+    def __init__(self, whole: Inputs, rows: np.ndarray) -> None:
+        self._whole, self._rows = whole, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def kernel(self, name: str) -> np.ndarray:
+        part: np.ndarray = self._whole.kernel(name)[self._rows]
+        return part
+
+    def table(self, layout: str) -> np.ndarray:
+        part: np.ndarray = self._whole.table(layout)[self._rows]
+        return part
+
+    def take(self, rows: np.ndarray) -> Inputs:
+        return _Part(self._whole, self._rows[rows])
+
+
+__all__ = ["Basis", "Inputs", "layout_width", "LAYOUTS", "Molecules"]

@@ -1,0 +1,97 @@
+"""What a member of a blend is: one fitted model of one target, as plain data and arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from cinchona.models.classical.inputs import Inputs
+
+Task = Literal["regression", "classification"]
+"""What a target is."""
+
+
+class Member(ABC):
+    """One fitted model of one target."""
+
+    kind: ClassVar[str]
+    """Name of the class in model folders."""
+
+    @property
+    def kernel(self) -> str:
+        """Kernel that it compares with; empty where it needs none."""
+        return ""
+
+    @abstractmethod
+    def predict(self, inputs: Inputs) -> np.ndarray:
+        """Values in natural units, or probabilities of class 1; float64, shape (n,). Each row on its own."""
+
+    @abstractmethod
+    def spec(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON data."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *, references: int) -> Self:
+        """Rebuild it.
+
+        Args:
+            spec: As :meth:`spec` gave.
+            arrays: As :meth:`arrays` gave.
+            references: Training compounds of the kernels.
+
+        Raises:
+            ValueError: if they do not fit.
+        """
+
+    def used(self) -> np.ndarray:
+        """Training compounds that matter to it, bool, shape (m,); empty where it needs no kernel."""
+        return np.zeros(0, bool)
+
+    def onto(self, rows: np.ndarray) -> Self:
+        """The same model on the training compounds ``rows`` alone, which must include :meth:`used`."""
+        assert not len(self.used()) or len(rows)
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Labels of one target on all training compounds."""
+
+    values: np.ndarray
+    """float64, shape (n,); NaN where missing."""
+    task: Task
+    """Regression, or classification with 0 and 1."""
+
+    def known(self, rows: np.ndarray) -> np.ndarray:
+        """Those of ``rows`` that have a label, int64."""
+        found: np.ndarray = rows[~np.isnan(self.values[rows])]
+        return found
+
+
+class Learner(ABC):
+    """Fits members of one kind with fixed settings."""
+
+    name: str
+    """Name in tables, ``svm on substructures`` for example."""
+
+    @abstractmethod
+    def fit(self, inputs: Inputs, labels: Labels, rows: np.ndarray, *, seed: int) -> Member:
+        """Fit to the training compounds ``rows`` (int64), all of which have a label.
+
+        A classification may lack a class there; the member then says the one that it saw.
+        """
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) without overflow, float64."""
+    bounded: np.ndarray = 0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, np.float64)))
+    return bounded

@@ -1,0 +1,113 @@
+"""Weights of a blend from out-of-fold predictions, and an honest estimate of what the blend will do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from scipy.optimize import minimize
+
+from cinchona.models.classical.blend import blended, log_odds
+from cinchona.models.classical.members import Task, logistic
+
+SHRINKAGE: Final = 0.02
+"""Pull of the weights to equal ones, as a share of the variance of the labels (regression) or in nats
+(classification): enough to share weight between members that say the same, too little to keep a poor one."""
+LEAST: Final = 0.03
+"""Weights below this are dropped, so that a model does not carry members that hardly count."""
+
+
+def blend_weights(held_out: np.ndarray, labels: np.ndarray, *, task: Task) -> np.ndarray:
+    r"""Shares of k members that predict best together what none of them has seen.
+
+    Regression minimizes :math:`\frac{1}{n}\lVert P w - y \rVert^2 + \lambda \lVert w - \frac1k \rVert^2`, classification the
+    cross-entropy of the weighted log-odds with the same pull, over :math:`w \ge 0, \sum w = 1`: a blend can not leave
+    the range of its members, whatever the data.
+
+    Args:
+        held_out: Predictions for compounds that the member was not fitted on, float64, shape (n, k).
+        labels: float64, shape (n,).
+        task: Regression or classification.
+
+    Returns:
+        float64, shape (k,), at least 0, sum 1; those below :data:`LEAST` are 0.
+
+    References:
+        Wolpert, Neural Networks 1992, 5, 241; Breiman, Machine Learning 1996, 24, 49; van der Laan et al., Super Learner,
+        2007, https://doi.org/10.2202/1544-6115.1309
+    """
+    k = held_out.shape[1]
+    if k == 1:
+        return np.ones(1)
+    loss = _square_loss(held_out, labels) if task == "regression" else _cross_entropy(held_out, labels)
+    weights = _on_simplex(loss, k)
+    weights = np.where(weights < LEAST, 0.0, weights)
+    shares: np.ndarray = weights / weights.sum()
+    return shares
+
+
+class _square_loss:  # noqa: N801 - a function with a memory
+    """Mean squared error over the variance of the labels, as a quadratic form of the weights."""
+
+    def __init__(self, held_out: np.ndarray, labels: np.ndarray) -> None:
+        scale = float(labels.var()) or 1.0
+        errors = held_out - labels[:, None]
+        self.form = errors.T @ errors / (len(labels) * scale)
+
+    def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        half = self.form @ weights
+        return float(weights @ half), 2 * half
+
+
+class _cross_entropy:  # noqa: N801
+    """Mean cross-entropy of the weighted log-odds."""
+
+    def __init__(self, held_out: np.ndarray, labels: np.ndarray) -> None:
+        self.odds, self.labels = log_odds(held_out), labels
+
+    def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        raw = self.odds @ weights
+        value = float(np.mean(np.logaddexp(0, raw) - self.labels * raw))
+        return value, self.odds.T @ (logistic(raw) - self.labels) / len(raw)
+
+
+def _on_simplex(loss: _square_loss | _cross_entropy, k: int) -> np.ndarray:
+    equal = np.full(k, 1 / k)
+
+    def pulled(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = loss(weights)
+        away = weights - equal
+        return value + SHRINKAGE * float(away @ away), slope + 2 * SHRINKAGE * away
+
+    found = minimize(
+        pulled, equal, jac=True, method="SLSQP", bounds=[(0.0, 1.0)] * k, options={"maxiter": 200, "ftol": 1e-9},
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+    )  # fmt: skip
+    weights = np.clip(found.x if found.success else equal, 0.0, None)
+    total: np.ndarray = weights / weights.sum()
+    return total
+
+
+def nested_blend(held_out: np.ndarray, labels: np.ndarray, folds: np.ndarray, *, task: Task) -> np.ndarray:
+    """Predictions of a blend whose weights, too, have not seen the compound.
+
+    For each fold the weights come from the other folds' out-of-fold predictions.
+
+    Args:
+        held_out: Out-of-fold predictions of k members, float64, shape (n, k).
+        labels: float64, shape (n,).
+        folds: Fold of each row, int64, shape (n,).
+        task: Regression or classification.
+
+    Returns:
+        float64, shape (n,).
+    """
+    out = np.empty(len(labels))
+    for fold in np.unique(folds):
+        here = folds == fold
+        weights = blend_weights(held_out[~here], labels[~here], task=task)
+        out[here] = blended(held_out[here], weights, task=task)
+    return out
+
+
+__all__ = ["blend_weights", "LEAST", "nested_blend", "SHRINKAGE"]
