@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from rdkit import Chem
 
+from cinchona.datasets.descriptors import quick_descriptors
 from cinchona.models.classical.boosting import BoostedMember
-from cinchona.models.classical.descriptors import check_descriptors, descriptor_names
+from cinchona.models.classical.descriptors import check_descriptors
 from cinchona.models.classical.forests import ForestMember
 from cinchona.models.classical.inputs import Basis, Inputs, Molecules
 from cinchona.models.classical.members import Member, logistic
@@ -90,7 +91,7 @@ class BlendScorer(ArrayScorer):
         """Members, weights, kernels and descriptors as plain data."""
         return {
             "basis": self.basis.spec(),
-            "descriptors": list(descriptor_names()),
+            "descriptors": list(quick_descriptors()),
             "blends": [
                 [{"name": p.name, "weight": p.weight, "kind": p.member.kind, "spec": p.member.spec()} for p in blend]
                 for blend in self.blends

@@ -71,7 +71,7 @@ class BoostingLearner(Learner):
         Ke et al., NIPS 2017.
     """
 
-    def __init__(  # noqa: PLR0913 - settings of the library
+    def __init__(
         self,
         layout: str,
         *,
@@ -103,4 +103,4 @@ class BoostingLearner(Learner):
 
 def _plain(text: str) -> str:
     """The text without the list of settings, which names the machine's threads."""
-    return text.split("\nparameters:")[0].split("\nend of trees")[0] + "\nend of trees\n"
+    return text.partition("\nend of trees")[0] + "\nend of trees\n"

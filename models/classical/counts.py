@@ -15,7 +15,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdFingerprintGenerator as generators
+from rdkit.Chem import rdFingerprintGenerator
 
 from cinchona.errors import ConfigError
 
@@ -155,11 +155,13 @@ def count_substructures(molecules: Sequence[Chem.Mol], family: str) -> Counts:
 @cache
 def _generator(family: str) -> Any:  # noqa: ANN401 - RDKit's classes have no types
     if family == "pairs":
-        return generators.GetAtomPairGenerator(includeChirality=True)
+        return rdFingerprintGenerator.GetAtomPairGenerator(includeChirality=True)
     if family == "torsions":
-        return generators.GetTopologicalTorsionGenerator(includeChirality=True)
+        return rdFingerprintGenerator.GetTopologicalTorsionGenerator(includeChirality=True)
     radius = int(family[-1])
     if family.startswith("features"):
-        types = generators.GetMorganFeatureAtomInvGen()
-        return generators.GetMorganGenerator(radius=radius, includeChirality=True, atomInvariantsGenerator=types)
-    return generators.GetMorganGenerator(radius=radius, includeChirality=True)
+        types = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+        return rdFingerprintGenerator.GetMorganGenerator(
+            radius=radius, includeChirality=True, atomInvariantsGenerator=types
+        )
+    return rdFingerprintGenerator.GetMorganGenerator(radius=radius, includeChirality=True)

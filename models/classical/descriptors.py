@@ -1,54 +1,28 @@
-"""RDKit's descriptors as numbers that models can use: always finite, never from another molecule."""
+"""RDKit's descriptors as numbers that kernels and trees can use: always finite, and ranked among those of training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import Descriptors
 
+from cinchona.datasets.descriptors import descriptor_matrix, quick_descriptors
 from cinchona.errors import ModelFileError
 
-_SLOW: Final = frozenset({"qed", "BertzCT", "AvgIpc", "Ipc", "SPS", "BalabanJ"})
-_LEFT_OUT: Final = ("BCUT2D", "fr_")
 _LARGEST: Final = 1e6
 _QUANTILES: Final = 64
 
 
-@cache
-def descriptor_names() -> tuple[str, ...]:
-    """Names of the descriptors, in the order of their columns.
-
-    Left out are those that cost more than the rest together (BCUT, Ipc, Bertz, QED, spacial score) and the counts of
-    functional groups, which circular environments hold too.
-    """
-    return tuple(n for n, _ in Descriptors.descList if n not in _SLOW and not n.startswith(_LEFT_OUT))
-
-
-@cache
-def _functions() -> tuple[Callable[[Chem.Mol], Any], ...]:
-    chosen = set(descriptor_names())
-    return tuple(function for name, function in Descriptors.descList if name in chosen)
-
-
 def descriptors(molecules: Sequence[Chem.Mol]) -> np.ndarray:
-    """Descriptors of n molecules, float32, shape (n, d); cut to a million; 0 where one is not defined (as partial
-    charges of metals are not).
+    """The quick descriptors of n molecules, float32, shape (n, d), cut to a million.
+
+    0 stands where one is not defined, as partial charges of metals are not.
     """
-    rows = np.array([[_number(f, mol) for f in _functions()] for mol in molecules], np.float64)
-    rows = rows.reshape(len(molecules), len(_functions()))
+    rows = descriptor_matrix(molecules, quick_descriptors())
     kept: np.ndarray = np.clip(np.where(np.isfinite(rows), rows, 0.0), -_LARGEST, _LARGEST).astype(np.float32)
     return kept
-
-
-def _number(function: Callable[[Chem.Mol], Any], mol: Chem.Mol) -> float:
-    try:
-        return float(function(mol))
-    except (ValueError, RuntimeError, ArithmeticError, IndexError):  # RDKit refuses some atoms; the others still count
-        return float("nan")
 
 
 def check_descriptors(names: Sequence[str]) -> None:
@@ -57,11 +31,11 @@ def check_descriptors(names: Sequence[str]) -> None:
     Raises:
         ModelFileError: saying which.
     """
-    differ = set(names) ^ set(descriptor_names())
-    if differ or tuple(names) != descriptor_names():
+    differ = set(names) ^ set(quick_descriptors())
+    if differ or tuple(names) != quick_descriptors():
         raise ModelFileError(
             f"the model was fitted on other descriptors: {', '.join(sorted(differ)[:5]) or 'the order differs'}",
-            expected=f"the {len(descriptor_names())} descriptors of the installed RDKit",
+            expected=f"the {len(quick_descriptors())} quick descriptors of the installed RDKit",
             remedy="install the version of RDKit that the model was trained with, or train it again",
         )
 

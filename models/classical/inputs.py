@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 from rdkit import Chem
 
+from cinchona.datasets.descriptors import quick_descriptors
 from cinchona.models.classical.counts import Counts, References, count_substructures
-from cinchona.models.classical.descriptors import descriptor_names, descriptors, quantiles_of, ranked
+from cinchona.models.classical.descriptors import descriptors, quantiles_of, ranked
 from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
 
 LAYOUTS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = MappingProxyType({
@@ -24,7 +25,7 @@ LAYOUTS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = MappingProxyType({
 
 def layout_width(name: str) -> int:
     """Columns of a layout."""
-    return sum(len(descriptor_names()) if part == DESCRIPTORS else size for part, size in LAYOUTS[name])
+    return sum(len(quick_descriptors()) if part == DESCRIPTORS else size for part, size in LAYOUTS[name])
 
 
 class Molecules:
@@ -149,7 +150,7 @@ class Basis:
             rows.ndim != 2
             or len(rows) != size
             or quantiles.ndim != 2
-            or {rows.shape[1], quantiles.shape[1]} != {len(descriptor_names())}
+            or {rows.shape[1], quantiles.shape[1]} != {len(quick_descriptors())}
         ):
             raise ValueError("the descriptors have another width than their quantiles")
         width = float(spec["width"])

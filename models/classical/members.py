@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from cinchona.models.classical.inputs import Inputs
+from cinchona.records import Endpoint
 
 Task = Literal["regression", "classification"]
 """What a target is."""
@@ -71,6 +72,11 @@ class Labels:
     task: Task
     """Regression, or classification with 0 and 1."""
 
+    @classmethod
+    def of(cls, values: np.ndarray, endpoint: Endpoint) -> Labels:
+        """Labels of an endpoint, float64, shape (n,); whatever is no class is a number."""
+        return cls(values, "classification" if endpoint.kind == "classification" else "regression")
+
     def known(self, rows: np.ndarray) -> np.ndarray:
         """Those of ``rows`` that have a label, int64."""
         found: np.ndarray = rows[~np.isnan(self.values[rows])]
@@ -81,7 +87,15 @@ class Learner(ABC):
     """Fits members of one kind with fixed settings."""
 
     name: str
-    """Name in tables, ``svm on substructures`` for example."""
+    """Name in tables, ``SVM on substructures`` for example."""
+    kernel: str = ""
+    """Kernel that it needs; empty for none."""
+    layout: str = ""
+    """Table of features that it needs; empty for none."""
+    growth: float = 1.0
+    """Power of the number of compounds by which its time grows."""
+    most_rows: int = 1_000_000
+    """Compounds beyond which it is not worth its time or memory."""
 
     @abstractmethod
     def fit(self, inputs: Inputs, labels: Labels, rows: np.ndarray, *, seed: int) -> Member:

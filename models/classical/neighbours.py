@@ -87,6 +87,7 @@ class NeighbourLearner(Learner):
 
     def __init__(self, kernel: str, *, k: int = 5) -> None:
         self.kernel, self.k = kernel, k
+        self.growth, self.most_rows = 2.0, 6_000
         self.name = f"{k} nearest neighbours by {kernel}"
 
     def fit(self, inputs: Inputs, labels: Labels, rows: np.ndarray, *, seed: int) -> NeighbourMember:

@@ -100,6 +100,7 @@ class SvmLearner(Learner):
 
     def __init__(self, kernel: str, *, penalty: float = 3.0) -> None:
         self.kernel, self.penalty = kernel, penalty
+        self.growth, self.most_rows = 2.2, 6_000
         self.name = f"SVM on {kernel}" + (f", C = {penalty:g}" if penalty != 3.0 else "")
 
     def fit(self, inputs: Inputs, labels: Labels, rows: np.ndarray, *, seed: int) -> KernelMember:
