@@ -60,8 +60,10 @@ class GraphBatch:
     """Molecule of each atom, ascending, int64, shape (V,)."""
     sizes: Tensor
     """Atoms of each molecule, float32, shape (b, 1)."""
-    program: Program
-    """What a directed message-passing network of the batch's depth computes."""
+    program: Program | None
+    """What a directed message-passing network of the batch's depth computes; None at depth 0, for networks on atoms."""
+    extra: Tensor | None = None
+    """Scaled features of whole molecules, float32, shape (b, x), for networks with a hybrid head."""
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -98,7 +100,9 @@ class GraphSet:
     environments: Environments | None
     """Groups of equal surroundings over all molecules; None computes every bond, shared or not."""
     depth: int
-    """Message-passing steps T of the network."""
+    """Message-passing steps T of the network; 0 lays out none."""
+    extra: np.ndarray | None = None
+    """Scaled features of whole molecules, float32, shape (n, x), for networks with a hybrid head."""
 
     @classmethod
     def of(cls, graphs: Sequence[MolGraph], *, depth: int, share: bool = True) -> GraphSet:
@@ -106,7 +110,7 @@ class GraphSet:
 
         Args:
             graphs: Molecules, at least one. Directed bonds come in pairs: bond 2k is the reverse of bond 2k + 1.
-            depth: Message-passing steps T of the network.
+            depth: Message-passing steps T of the network; 0 for networks on atoms, which need no plan.
             share: Find equal surroundings, so that each is computed once; False is slower and for tests.
 
         Raises:
@@ -122,24 +126,24 @@ class GraphSet:
         bond_rows, bond_code = _codes([g.bonds for g in graphs])
         edges = np.concatenate([g.edges for g in graphs], axis=1).astype(np.int32)
         found = None
-        if share:
+        if share and depth:
             joined = (edges + np.repeat(first_atom[:-1], np.diff(first_bond))).astype(np.int32)
             found = find_environments(atom_code, bond_code, joined, depth=depth)
         return cls(atom_rows, bond_rows, atom_code, bond_code, edges, first_atom, first_bond, found, depth)
 
     @classmethod
-    def of_codes(cls, molecules: CodedMolecules, *, depth: int) -> GraphSet:
+    def of_codes(cls, molecules: CodedMolecules, *, depth: int, extra: np.ndarray | None = None) -> GraphSet:
         """Lay coded molecules end to end on the features of this version; the same set as of their graphs, much faster."""
         coded = coded_graphs(molecules, features)
         edges = np.ascontiguousarray(directed(coded.ends).astype(np.int32))
         bond_code = np.repeat(coded.bond_codes, 2).astype(np.int32)
         atom_code = coded.atom_codes.astype(np.int32)
-        found = find_environments(atom_code, bond_code, edges, depth=depth)
+        found = find_environments(atom_code, bond_code, edges, depth=depth) if depth else None
         first_atom = molecules.atom_offsets.astype(np.int64)
         first_bond = 2 * molecules.bond_offsets.astype(np.int64)
         within = (edges - np.repeat(first_atom[:-1], np.diff(first_bond))).astype(np.int32)
         rows = (coded.atom_rows, coded.bond_rows, atom_code, bond_code)
-        return cls(*rows, within, first_atom, first_bond, found, depth)
+        return cls(*rows, within, first_atom, first_bond, found, depth, extra)
 
     def __len__(self) -> int:
         return len(self.first_atom) - 1
@@ -151,7 +155,8 @@ class GraphSet:
         edges = self.edges[:, bonds] + np.repeat(np.cumsum(sizes) - sizes, n_bonds)
         used_atoms, atom_code = np.unique(self.atom_code[atoms], return_inverse=True)
         used_bonds, bond_code = np.unique(self.bond_code[bonds], return_inverse=True)
-        program = self._program(atoms, bonds, edges.astype(np.int32), codes=(atom_code, bond_code))
+        codes = (atom_code, bond_code)
+        program = self._program(atoms, bonds, edges.astype(np.int32), codes=codes) if self.depth else None
         return GraphBatch(
             atom_rows=torch.from_numpy(self.atom_rows[used_atoms]),
             atom_code=torch.from_numpy(atom_code),
@@ -161,6 +166,7 @@ class GraphSet:
             molecule=torch.from_numpy(np.repeat(np.arange(len(rows)), sizes)),
             sizes=torch.from_numpy(sizes.astype(np.float32)).unsqueeze(1),
             program=program,
+            extra=None if self.extra is None else torch.from_numpy(self.extra[rows]),
         )
 
     def _program(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from cinchona.settings import Config
 
-ReadoutName = Literal["mean", "sum", "norm"]
+ArchitectureName = Literal["dmpnn", "gin", "gine", "attentivefp", "pna", "gatv2", "gps"]
+"""How atoms learn from their surroundings."""
+
+ReadoutName = Literal["mean", "sum", "norm", "max", "attention", "attentive"]
 """How atom states become one vector a molecule."""
+
+FeatureName = Literal["morgan", "rdkit"]
+"""Features of whole molecules: folded Morgan bits of radius 2, RDKit's quick descriptors."""
 
 LossName = Literal["mse", "mae", "huber", "tobit"]
 """Loss of regression targets; classification targets always take the cross-entropy."""
@@ -19,14 +25,20 @@ ScheduleName = Literal["one-cycle", "noam", "constant"]
 
 
 class GraphNetConfig(Config):
-    """Shape of a directed message-passing network."""
+    """Shape of a graph network."""
 
+    architecture: ArchitectureName = "dmpnn"
+    """``dmpnn`` (messages on directed bonds), ``gin``, ``gine``, ``attentivefp``, ``pna``, ``gatv2`` or ``gps`` (a small graph
+    transformer). The first three are served by the fast engine with the readouts ``mean``, ``sum`` and ``norm``."""
     hidden: int = Field(300, ge=1, le=4096)
     """Width of the bond and atom states."""
     depth: int = Field(3, ge=1, le=12)
     """Message-passing steps T; an atom sees bonds up to T away."""
+    heads: int = Field(4, ge=1, le=64)
+    """Attention heads of ``gatv2`` and ``gps``; ``hidden`` is a multiple of them."""
     readout: ReadoutName = "norm"
-    """How atom states become one vector a molecule."""
+    """How atom states become one vector a molecule: their ``mean``, ``sum``, sum over a constant (``norm``), ``max``, a sum
+    weighted by learnt ``attention``, or ``attentive``, the molecule part of AttentiveFP."""
     norm: float = Field(30.0, gt=0)
     """Constant that the ``norm`` readout divides the sum by; about the atoms of a molecule."""
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -35,6 +47,22 @@ class GraphNetConfig(Config):
     """Width of the hidden layers of the head."""
     head_layers: int = Field(1, ge=0, le=6)
     """Hidden layers of the head; 0 is a linear head."""
+    features: tuple[FeatureName, ...] = ()
+    """Features of whole molecules that join the vector of the graph before the head: ``morgan``, ``rdkit`` or both."""
+
+    @property
+    def program_depth(self) -> int:
+        """Rounds of messages on directed bonds that a batch has to lay out; 0 for encoders that work on atoms."""
+        return self.depth if self.architecture == "dmpnn" else 0
+
+    def as_spec(self) -> dict[str, Any]:
+        """The settings as plain data; those that came later are left out at their default, so that old digests stay."""
+        later = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=later)
+
+
+_LATER: Final = ("architecture", "heads", "features")
+"""Settings that models of version 0.1 do not name."""
 
 
 class TrainingConfig(Config):
@@ -60,7 +88,23 @@ class TrainingConfig(Config):
     gradient_clip: float = Field(5.0, gt=0)
     """Largest norm of the gradient; longer ones are scaled down to it."""
     loss: LossName = "mse"
-    """Loss of regression targets, in units of the target's standard deviation."""
+    """Loss of regression targets, in units of the target's standard deviation. Bounds (``>``, ``<``) cost nothing while a
+    prediction keeps them; ``tobit`` takes their Gaussian likelihood instead."""
+    ranking: float = Field(0.0, ge=0, le=1)
+    """Share of a loss on pairs of compounds in the loss, which looks at their order alone."""
+    task_weights: dict[str, float] = Field(default_factory=dict)
+    """Weights of targets in the loss, by name; the others weigh 1."""
+    task_groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Groups of targets, by any name: each group counts as its weights say, however many labels it has. The targets that stand
+    in none are a group of their own."""
+    auxiliary: Literal["none", "descriptors"] = "none"
+    """``descriptors``: let the network predict RDKit's descriptors of the training compounds too, which cost no measurement."""
+    auxiliary_weight: float = Field(0.1, gt=0, le=100)
+    """Weight of all auxiliary targets together against all targets together."""
+    pretrained: str = "none"
+    """Encoder to start from: ``none``, ``default`` (comes with the package), or a folder that ``cinchona pretrain`` wrote."""
+    encoder_rate: float = Field(1.0, ge=0, le=10)
+    """Learning rate of a pretrained encoder as a share of the head's; 0 keeps it as it is."""
     patience: int | None = Field(None, ge=1)
     """Epochs without a better validation loss after which training stops. None: 40 % of ``epochs``, at least 10."""
     workers: int | None = Field(None, ge=1, le=256)
@@ -102,4 +146,13 @@ class PretrainingConfig(Config):
     """Structures in one block: what a killed run may have to do again."""
 
 
-__all__ = ["GraphNetConfig", "LossName", "PretrainingConfig", "ReadoutName", "ScheduleName", "TrainingConfig"]
+__all__ = [
+    "ArchitectureName",
+    "FeatureName",
+    "GraphNetConfig",
+    "LossName",
+    "PretrainingConfig",
+    "ReadoutName",
+    "ScheduleName",
+    "TrainingConfig",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -10,21 +11,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from cinchona.datasets.binarycodes import CodedMolecules
-from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGraph, features
+from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGraph
 from cinchona.errors import ModelFileError
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.config import GraphNetConfig
-from cinchona.models.engine.gemm import GemmName, gemm
-from cinchona.models.engine.inference import EngineNetwork, engine_outputs
+from cinchona.models.engine.gemm import GemmName
+from cinchona.models.molecule_features import MoleculeFeatures, feature_width
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
-from cinchona.models.threads import one_torch_thread, product_thread
+from cinchona.models.serving import Bank, engine_serves, make_bank
+from cinchona.models.threads import one_torch_thread
 from cinchona.records import CompoundBatch, Endpoint, Reject
 
 if TYPE_CHECKING:
     from cinchona.models.network import GraphNet
 
 _CHUNK_BONDS: Final = 40_000
+_TITLES: Final = {
+    "dmpnn": "D-MPNN", "gin": "GIN", "gine": "GINE", "attentivefp": "AttentiveFP", "pna": "PNA", "gatv2": "GATv2", "gps": "GPS",
+}  # fmt: skip
 
 
 class GraphEnsemble(ArrayScorer):
@@ -38,6 +43,7 @@ class GraphEnsemble(ArrayScorer):
         network: Their shape.
         endpoints: What the outputs are.
         scaling: From network outputs to natural units.
+        features: Features of whole molecules that the networks' heads join; None for those that join none.
     """
 
     kind: ClassVar[str] = "graph-ensemble"
@@ -53,29 +59,39 @@ class GraphEnsemble(ArrayScorer):
         network: GraphNetConfig,
         endpoints: Sequence[Endpoint],
         scaling: TargetScaling,
+        features: MoleculeFeatures | None = None,
     ) -> None:
         super().__init__(endpoints)
         self.network = network
         self.scaling = scaling
-        self._weights = tuple(
+        self.features = features
+        self.origin: dict[str, str] = {}
+        self._weights: tuple[dict[str, np.ndarray], ...] = tuple(
             {name: tensor.detach().numpy() for name, tensor in member.state_dict().items()} for member in members
         )
-        self._engine = tuple(EngineNetwork.of_weights(weights) for weights in self._weights)
 
     @cached_property
     def members(self) -> tuple[GraphNet, ...]:
         """The networks as torch modules; made when they are first asked for, since scoring does without."""
-        return tuple(_member(self.network, weights, len(self.endpoints)) for weights in self._weights)
+        return _Members(self.network, self._weights, len(self.endpoints))()
+
+    @cached_property
+    def _bank(self) -> Bank:
+        return make_bank(self.network, self._weights, _Members(self.network, self._weights, len(self.endpoints)))
 
     @property
     def name(self) -> str:
         """Short name for reports."""
-        return f"D-MPNN x {len(self._weights)}"
+        joined = "".join(f" + {name}" for name in self.network.features)
+        return f"{_TITLES[self.network.architecture]}{joined} x {len(self._weights)}"
 
     def predict(self, batch: CompoundBatch) -> Predictions:
-        """Featurize and predict the molecules of ``batch``, each distinct atom environment once."""
+        """Featurize and predict the molecules of ``batch``, each distinct atom environment once where the engine serves."""
         molecules, kept, rejects = molecules_of(batch)
-        return self._predictions(self.coded_outputs(molecules), kept=kept, rejects=rejects)
+        extra = None
+        if self.features is not None:
+            extra = self.features.rows([text for text, usable in zip(batch.smiles, kept, strict=True) if usable])
+        return self._predictions(self.coded_outputs(molecules, extra), kept=kept, rejects=rejects)
 
     def predict_graphs(
         self, graphs: Sequence[MolGraph], *, kept: np.ndarray | None = None, rejects: tuple[Reject, ...] = ()
@@ -90,19 +106,20 @@ class GraphEnsemble(ArrayScorer):
         everything = np.ones(len(graphs), dtype=bool) if kept is None else kept
         return self._predictions(self.raw_outputs(graphs), kept=everything, rejects=rejects)
 
-    def coded_outputs(self, molecules: CodedMolecules) -> np.ndarray:
-        """Outputs of each member for n coded molecules, as :meth:`raw_outputs`, through the engine."""
-        with product_thread(self.product):
-            return engine_outputs(
-                self._engine, molecules, config=self.network, rows_of=features, multiply=gemm(self.product)
-            )
+    def coded_outputs(self, molecules: CodedMolecules, extra: np.ndarray | None = None) -> np.ndarray:
+        """Outputs of each member for n coded molecules and their features, as :meth:`raw_outputs`, by the engine if it can."""
+        return self._bank.outputs(molecules, extra, self.product)
 
     def _predictions(self, raw: np.ndarray, *, kept: np.ndarray, rejects: tuple[Reject, ...]) -> Predictions:
         members = self.scaling.to_natural(raw)
         return Predictions(kept, members.mean(axis=0), members.std(axis=0), rejects)
 
     def raw_outputs(self, graphs: Sequence[MolGraph]) -> np.ndarray:
-        """Outputs of each member before they are turned into natural units, float32, shape (members, n, t)."""
+        """Outputs of each member before they are turned into natural units, float32, shape (members, n, t).
+
+        Raises:
+            ShapeError: if the heads join features of whole molecules, which graphs do not carry.
+        """
         import torch
 
         from cinchona.models.batching import GraphSet, chunks
@@ -110,26 +127,33 @@ class GraphEnsemble(ArrayScorer):
         raw = np.empty((len(self.members), len(graphs), len(self.endpoints)), dtype=np.float32)
         with one_torch_thread(), torch.inference_mode():
             for part in chunks([g.edges.shape[1] for g in graphs], _CHUNK_BONDS):
-                batch = GraphSet.of(graphs[part], depth=self.network.depth).batch(np.arange(part.stop - part.start))
+                batch = GraphSet.of(graphs[part], depth=self.network.program_depth).batch(
+                    np.arange(part.stop - part.start)
+                )
                 for position, member in enumerate(self.members):
                     raw[position, part] = member(batch).numpy()
         return raw
 
     def spec(self) -> dict[str, Any]:
         """Architecture as plain data; :meth:`restore` reads it."""
+        joined = {} if self.features is None else {"features": self.features.spec()}
+        started = {"pretrained": self.origin} if self.origin else {}
         return {
-            "network": self.network.model_dump(mode="json"),
+            "network": self.network.as_spec(),
             "members": len(self._weights),
             "feature_schema": FEATURE_SCHEMA,
             "d_atom": ATOM_DIM,
             "d_bond": BOND_DIM,
             "mean": self.scaling.mean.tolist(),
             "scale": self.scaling.scale.tolist(),
+            **joined,
+            **started,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Weights by name, ``members.<i>.<parameter>``."""
-        return {
+        """Weights by name, ``members.<i>.<parameter>``, and the scaling of joined features."""
+        joined = {} if self.features is None else self.features.arrays()
+        return joined | {
             f"members.{position}.{name}": array
             for position, weights in enumerate(self._weights)
             for name, array in weights.items()
@@ -154,10 +178,26 @@ class GraphEnsemble(ArrayScorer):
         members = [_weights_of(config, arrays, position, len(endpoints)) for position in range(int(spec["members"]))]
         is_class = np.array([e.kind == "classification" for e in endpoints], dtype=bool)
         scaling = TargetScaling(np.array(spec["mean"], np.float64), np.array(spec["scale"], np.float64), is_class)
-        made = cls((), network=config, endpoints=endpoints, scaling=scaling)
+        joined = MoleculeFeatures.restore(spec["features"], arrays) if config.features else None
+        made = cls((), network=config, endpoints=endpoints, scaling=scaling, features=joined)
         made._weights = tuple(members)
-        made._engine = tuple(EngineNetwork.of_weights(weights) for weights in members)
+        made.origin = (
+            {name: str(spec["pretrained"][name]) for name in ("name", "digest")} if "pretrained" in spec else {}
+        )
+        _ = made._bank  # weights that do not fit show here, not in the first batch
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Makes the networks as PyTorch modules once they are called for."""
+
+    network: GraphNetConfig
+    weights: tuple[dict[str, np.ndarray], ...]
+    n_targets: int
+
+    def __call__(self) -> tuple[GraphNet, ...]:
+        return tuple(_member(self.network, weights, self.n_targets) for weights in self.weights)
 
 
 def _weights_of(
@@ -180,15 +220,24 @@ def _weights_of(
 
 def _shapes(config: GraphNetConfig, n_targets: int) -> dict[str, tuple[int, ...]]:
     """Shape of each parameter by its name in a state dict."""
+    if config.architecture != "dmpnn" or not engine_serves(config):
+        return _shapes_of_modules(config, n_targets)
     h = config.hidden
     shapes: dict[str, tuple[int, ...]] = {
         "encoder.W_i.weight": (h, ATOM_DIM + BOND_DIM), "encoder.W_h.weight": (h, h),
         "encoder.W_o.weight": (h, ATOM_DIM + h), "encoder.W_o.bias": (h,),
     }  # fmt: skip
-    widths = [h, *[config.head_hidden] * config.head_layers, n_targets]
+    widths = [h + feature_width(config.features), *[config.head_hidden] * config.head_layers, n_targets]
     for k, (width, after) in enumerate(pairwise(widths)):
         shapes |= {f"head.{3 * k}.weight": (after, width), f"head.{3 * k}.bias": (after,)}
     return shapes
+
+
+def _shapes_of_modules(config: GraphNetConfig, n_targets: int) -> dict[str, tuple[int, ...]]:
+    from cinchona.models.network import build_network
+
+    network = build_network(config, d_atom=ATOM_DIM, d_bond=BOND_DIM, n_targets=n_targets)
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def _member(config: GraphNetConfig, weights: Mapping[str, np.ndarray], n_targets: int) -> GraphNet:

@@ -6,10 +6,11 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,8 @@ class TrainingData:
     """Rows to fit, int64."""
     valid: np.ndarray
     """Rows to stop by, int64; may be empty."""
+    encoder: Mapping[str, np.ndarray] | None = None
+    """Weights of a pretrained encoder to start from, by their name in the encoder; None starts from random ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ class TrainingLoop:
         noise = torch.Generator().manual_seed(derive(seed, "dropout", member))
         seed_dropout(self._network, noise)
         optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+            _groups(self._network, training, pretrained=data.encoder is not None),
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
         )
         self._state = TrainingState(self._network, optimizer, rng(seed, "order", member), noise)
 
@@ -166,7 +171,7 @@ class TrainingLoop:
     def _step(self, rows: np.ndarray, rate: float) -> float:
         optimizer = self._state.optimizer
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         loss = self._batch_loss(rows)
         optimizer.zero_grad()
         loss.backward()
@@ -216,4 +221,16 @@ def _first_network(data: TrainingData, config: GraphNetConfig, *, seed: int) -> 
         n_targets=data.labels.values.shape[1],
     )
     initialize(network, torch.Generator().manual_seed(seed))
+    if data.encoder is not None:
+        network.encoder.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in data.encoder.items()})
     return network
+
+
+def _groups(network: GraphNet, training: TrainingConfig, *, pretrained: bool) -> list[dict[str, Any]]:
+    """Parameters with the share of the learning rate that they take."""
+    if not pretrained or training.encoder_rate == 1:
+        return [{"params": list(network.parameters()), "share": 1.0}]
+    encoder = list(network.encoder.parameters())
+    known = set(map(id, encoder))
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    return [{"params": rest, "share": 1.0}, {"params": encoder, "share": training.encoder_rate}]

@@ -56,8 +56,9 @@ class DirectedMessagePassing(MessagePassing):
     def forward(self, batch: GraphBatch) -> Tensor:
         """Return atom states, float32, shape (V, hidden)."""
         program, atoms = batch.program, batch.atom_rows
-        if len(program.steps) != self.depth - 1:
-            raise ShapeError.of("batch.program.steps", (len(program.steps),), f"({self.depth - 1},), depth - 1")
+        if program is None or len(program.steps) != self.depth - 1:
+            found = 0 if program is None else len(program.steps)
+            raise ShapeError.of("batch.program.steps", (found,), f"({self.depth - 1},), depth - 1")
         input_atom, input_bond = self.W_i.weight.split([self.d_atom, self.d_bond], dim=1)
         output_atom, output_bond = self.W_o.weight.split([self.d_atom, self.d_out], dim=1)
         start = F.linear(atoms, input_atom)[program.start[0]] + F.linear(batch.bond_rows, input_bond)[program.start[1]]

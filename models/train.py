@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +19,26 @@ from cinchona.datasets.parsing import Rejected
 from cinchona.datasets.splits import Split
 from cinchona.digests import digest_json
 from cinchona.errors import ConfigError, ShapeError
+from cinchona.models.auxiliary import beside, descriptor_labels, without_outputs
 from cinchona.models.batching import GraphSet
 from cinchona.models.config import GraphNetConfig, TrainingConfig
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.loop import Checkpoint, TrainingData, TrainingLoop
-from cinchona.models.losses import Labels, MaskedLoss
+from cinchona.models.losses import Labels
+from cinchona.models.molecule_features import MoleculeFeatures
 from cinchona.models.network import GraphNet
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.schedule import Schedule
 from cinchona.models.scorers import endpoints_of
+from cinchona.models.starting import starting_encoder
+from cinchona.models.task_loss import task_loss
 from cinchona.models.threads import one_torch_thread
 from cinchona.models.training_state import EpochRecord
 from cinchona.progress import Progress, progress
 
 logger = logging.getLogger(__name__)
 
-_NEVER_DECIDES = {"workers", "ensemble_size", "lower_is_better", "forest_trees"}
+_NEVER_DECIDES = {"workers", "ensemble_size", "lower_is_better", "forest_trees", "pretrained"}
 
 
 def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
@@ -67,9 +71,14 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     """
     _check_names(training.lower_is_better, table)
     scaling = TargetScaling.fit(table.values[split.train], table.targets)
-    data = _data(table, split, scaling, depth=network.depth)
-    loss = MaskedLoss(torch.from_numpy(scaling.is_class), training.loss)
-    key = _key(table, split, network=network, training=training, seed=seed)
+    encoder = starting_encoder(training.pretrained, network)
+    features = _features(table, split, network)
+    data = _data(table, split, scaling, network=network, training=training, features=features)
+    data = replace(data, encoder=None if encoder is None else encoder.weights)
+    n_auxiliary = data.labels.values.shape[1] - len(table.targets)
+    loss = task_loss([t.name for t in table.targets], scaling.is_class, training, n_auxiliary=n_auxiliary)
+    origin = {} if encoder is None else {"name": encoder.name, "digest": encoder.digest}
+    key = _key(table, split, network=network, training=training, seed=seed, origin=origin)
     size, epochs = training.ensemble_size, Schedule.of(training, len(split.train)).epochs
     with one_torch_thread(), progress(size * epochs, "training", unit="epochs") as bar:
         watch = _Watch(bar, on_epoch)
@@ -79,12 +88,13 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
             place = None if checkpoint is None else Checkpoint(checkpoint / f"network-{member:03d}.safetensors", key)
             trained = loop.run(checkpoint=place, on_epoch=watch.epoch, stop=watch.stop)
             watch.skip(epochs - loop.epochs_run)
-            return trained
+            return without_outputs(trained, len(table.targets)) if n_auxiliary else trained
 
         members = _side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
-    return GraphEnsemble(
-        members, network=network, endpoints=endpoints_of(table.targets, training.lower_is_better), scaling=scaling
-    )
+    endpoints = endpoints_of(table.targets, training.lower_is_better)
+    ensemble = GraphEnsemble(members, network=network, endpoints=endpoints, scaling=scaling, features=features)
+    ensemble.origin = origin
+    return ensemble
 
 
 @dataclass(slots=True)
@@ -142,16 +152,44 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _data(table: AssayTable, split: Split, scaling: TargetScaling, *, depth: int) -> TrainingData:
+def _features(table: AssayTable, split: Split, network: GraphNetConfig) -> MoleculeFeatures | None:
+    """What the heads join, scaled by the training part; None where they join nothing."""
+    if not network.features:
+        return None
+    return MoleculeFeatures.fit(network.features, [table.smiles[row] for row in split.train])
+
+
+def _data(
+    table: AssayTable,
+    split: Split,
+    scaling: TargetScaling,
+    *,
+    network: GraphNetConfig,
+    training: TrainingConfig,
+    features: MoleculeFeatures | None,
+) -> TrainingData:
     labels = Labels(torch.from_numpy(scaling.to_scaled(table.values)), torch.from_numpy(table.censor.astype(np.int8)))
-    return TrainingData(GraphSet.of(graphs_of(table.smiles), depth=depth), labels, split.train, split.valid)
+    if training.auxiliary == "descriptors":
+        labels = beside(labels, descriptor_labels(table.smiles, split.train))
+    graphs = GraphSet.of(graphs_of(table.smiles), depth=network.program_depth)
+    if features is not None:
+        graphs = replace(graphs, extra=features.rows(table.smiles))
+    return TrainingData(graphs, labels, split.train, split.valid)
 
 
-def _key(table: AssayTable, split: Split, *, network: GraphNetConfig, training: TrainingConfig, seed: int) -> str:
+def _key(
+    table: AssayTable,
+    split: Split,
+    *,
+    network: GraphNetConfig,
+    training: TrainingConfig,
+    seed: int,
+    origin: Mapping[str, str],
+) -> str:
     """Digest of all that decides the weights of a network beside its number."""
     rows = [digest_json(part.tolist()) for part in (split.train, split.valid)]
     settings = training.model_dump(mode="json", exclude=_NEVER_DECIDES)
-    return digest_json([table.digest, rows, FEATURE_SCHEMA, network.model_dump(mode="json"), settings, seed])
+    return digest_json([table.digest, rows, FEATURE_SCHEMA, network.as_spec(), settings, seed, dict(origin)])
 
 
 def _check_names(names: Sequence[str], table: AssayTable) -> None:

@@ -67,9 +67,7 @@ class EngineNetwork:
             w_out_message=_transposed(w_o[:, d_atom:]),
             b_o=np.array(weights["encoder.W_o.bias"]),
         )
-        numbers = sorted(int(n.split(".")[1]) for n in weights if n.startswith("head.") and n.endswith(".weight"))
-        layers = [(weights[f"head.{k}.weight"], weights[f"head.{k}.bias"]) for k in numbers]
-        return cls(encoder, tuple((_transposed(weight), np.array(bias)) for weight, bias in layers))
+        return cls(encoder, head_layers(weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,7 @@ def engine_outputs(
     config: GraphNetConfig,
     rows_of: FeatureRows,
     multiply: Gemm,
+    extra: np.ndarray | None = None,
 ) -> np.ndarray:
     """Raw outputs of every network for every molecule, float32, shape (len(networks), n, t).
 
@@ -100,8 +99,9 @@ def engine_outputs(
         config: The shape.
         rows_of: Feature schema that the networks were trained on.
         multiply: Matrix product to use.
+        extra: Scaled features of whole molecules to put behind the molecule vectors, float32, shape (n, x), or None.
     """
-    block = EngineBlock(tuple(networks), config)
+    block = EngineBlock(tuple(networks), config, extra)
     return block_outputs([block], molecules, rows_of=rows_of, multiply=multiply)[0]
 
 
@@ -124,11 +124,11 @@ def block_outputs(
     depths = {block.config.depth for block in blocks}
     for (first, last), graphs, plans in _planned_passes(molecules, rows_of, depths):
         for block, out in zip(blocks, raw, strict=True):
-            scale = _readout_scale(block.config, graphs)
+            scale = readout_scale(block.config, graphs)
             extra = None if block.extra is None else block.extra[first:last]
             for k, network in enumerate(block.networks):
                 vectors = encode(graphs, plans[block.config.depth], network.encoder, multiply) * scale
-                out[k, first:last] = _feed_forward(_completed(vectors, network, extra), network.head, multiply)
+                out[k, first:last] = feed_forward(_completed(vectors, network, extra), network.head, multiply)
     return raw
 
 
@@ -139,13 +139,13 @@ def _planned_passes(
 
     Wide passes share more. Where little is shared they only leave the cache, so such a pass is cut again.
     """
-    for first, last in _passes(molecules, MAX_STATES):
+    for first, last in passes(molecules, MAX_STATES):
         part = part_of(molecules, first, last)
         graphs, plans = _plans(part, rows_of, depths)
         if _share_of_distinct(plans[max(depths)]) <= _MUCH_DISTINCT:
             yield (first, last), graphs, plans
             continue
-        for begin, end in _passes(part, NARROW_STATES):
+        for begin, end in passes(part, NARROW_STATES):
             yield (first + begin, first + end), *_plans(part_of(part, begin, end), rows_of, depths)
 
 
@@ -185,7 +185,14 @@ def part_of(molecules: CodedMolecules, first: int, last: int) -> CodedMolecules:
     )
 
 
-def _passes(molecules: CodedMolecules, states: int) -> list[tuple[int, int]]:
+def head_layers(weights: Mapping[str, np.ndarray]) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Layers of the head as (weight of shape (d_in, d_out), bias of shape (d_out,))."""
+    numbers = sorted(int(n.split(".")[1]) for n in weights if n.startswith("head.") and n.endswith(".weight"))
+    layers = [(weights[f"head.{k}.weight"], weights[f"head.{k}.bias"]) for k in numbers]
+    return tuple((_transposed(weight), np.array(bias)) for weight, bias in layers)
+
+
+def passes(molecules: CodedMolecules, states: int) -> list[tuple[int, int]]:
     """Cut n molecules into runs of at most ``states`` directed bonds; a larger molecule is a run of its own."""
     bonds = 2 * molecules.bond_offsets.astype(np.int64)
     cuts = [0]
@@ -195,7 +202,7 @@ def _passes(molecules: CodedMolecules, states: int) -> list[tuple[int, int]]:
     return list(pairwise(cuts))
 
 
-def _readout_scale(config: GraphNetConfig, graphs: CodedGraphs) -> np.ndarray:
+def readout_scale(config: GraphNetConfig, graphs: CodedGraphs) -> np.ndarray:
     """Factor from the sum of atom states to the readout, float32, shape (n, 1)."""
     n = len(graphs.offsets) - 1
     if config.readout == "mean":
@@ -204,7 +211,8 @@ def _readout_scale(config: GraphNetConfig, graphs: CodedGraphs) -> np.ndarray:
     return np.full((n, 1), 1.0 / config.norm if config.readout == "norm" else 1.0, np.float32)
 
 
-def _feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarray]], multiply: Gemm) -> np.ndarray:
+def feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarray]], multiply: Gemm) -> np.ndarray:
+    """Outputs of a head for molecule vectors (n, d_in), float32, shape (n, t)."""
     for weight, bias in head[:-1]:
         vectors = np.maximum(multiply(vectors, weight) + bias, np.float32(0.0))
     weight, bias = head[-1]
@@ -216,4 +224,15 @@ def _transposed(weight: np.ndarray) -> np.ndarray:
     return np.array(weight.T, np.float32, order="C")
 
 
-__all__ = ["MAX_STATES", "EngineBlock", "EngineNetwork", "block_outputs", "engine_outputs", "part_of"]
+__all__ = [
+    "MAX_STATES",
+    "EngineBlock",
+    "EngineNetwork",
+    "block_outputs",
+    "engine_outputs",
+    "feed_forward",
+    "head_layers",
+    "part_of",
+    "passes",
+    "readout_scale",
+]

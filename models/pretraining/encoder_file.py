@@ -35,7 +35,7 @@ CARD: Final = "card.json"
 """What the encoder is, for people and programs."""
 WEIGHTS: Final = "encoder.safetensors"
 """Its weights."""
-_SHIPPED: Final = Path(__file__).parent.parent / "pretrained" / "default"
+_SHIPPED: Final = Path(__file__).parent.parent / "pretrained"
 _LARGEST: Final = {CARD: 4 << 20, WEIGHTS: 1 << 30}
 
 

@@ -105,7 +105,10 @@ class Pretrainer:
         """Learn from the next block and save."""
         began, number = time.monotonic(), len(self._state.history)
         block = Block.load(self._corpus.train[orders[number]])
-        graphs, labels = GraphSet.of_codes(block.molecules, depth=self._network.depth), self._targets.labels(block)
+        graphs, labels = (
+            GraphSet.of_codes(block.molecules, depth=self._network.program_depth),
+            self._targets.labels(block),
+        )
         self._net.train()
         total, step = 0.0, self._starts[number]
         for rows in shuffled(len(block), self._config.batch_size, rng=rng(self._seed, "order", number)):
@@ -139,7 +142,10 @@ class Pretrainer:
     def measure(self) -> tuple[float, np.ndarray]:
         """Loss on the block kept apart, and the share of the variance of each target that is predicted, shape (t,)."""
         block = Block.load(self._corpus.valid)
-        graphs, labels = GraphSet.of_codes(block.molecules, depth=self._network.depth), self._targets.labels(block)
+        graphs, labels = (
+            GraphSet.of_codes(block.molecules, depth=self._network.program_depth),
+            self._targets.labels(block),
+        )
         self._net.eval()
         with torch.no_grad():
             parts = [np.arange(k, min(k + _VALID_BATCH, len(block))) for k in range(0, len(block), _VALID_BATCH)]

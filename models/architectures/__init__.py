@@ -1,0 +1,1 @@
+"""Encoders: from the graphs of a batch to atom states. One file an architecture."""
