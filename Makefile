@@ -69,6 +69,10 @@ demo: $(VENV)/.installed-all ## Train on measured data, screen a library, show t
 test: $(VENV)/.installed-dev ## Run every test, with coverage
 	$(BIN)/pytest -n $(JOBS) --dist loadscope --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_ARGS)
 
+.PHONY: test-slurm
+test-slurm: $(VENV)/.installed-dev ## Run the tests on a real SLURM of one node, which they start (Debian: slurm-wlm, munge)
+	$(BIN)/pytest tests/slurm $(PYTEST_ARGS)
+
 # ------------------------------------------------------------------------------------------------- checks
 CHECKS := check-lint check-types check-imports check-layout check-tree check-wheel check-docs
 # The code beside this file is checked, whatever is installed.

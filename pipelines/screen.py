@@ -72,11 +72,23 @@ def screen(
         NoUsableRowsError: if no row could be scored; results are written.
         TooManyRejectsError: if more rows were rejected than the settings allow; results are written.
     """
+    with planned(library, model=model, out=out, settings=settings, seed=seed) as job:
+        return _carry_out(job, tracker or NullTracker())
+
+
+@contextmanager
+def planned(
+    library: Inputs, *, model: str | Path | Scorer, out: str | Path, settings: Settings | None, seed: int
+) -> Iterator[Assignment]:
+    """Plan a screen, or check that its folder was planned for the same, and hold its lease for the block.
+
+    Raises:
+        CinchonaError: all that :func:`screen` raises before it scores.
+    """
     chosen = settings or Settings()
     folder = RunFolder(Path(out).absolute())
     folder.require_fresh_or_ours()
     source = scorer_source(model, chosen.screen.objective)
-    notes = {"seed": seed, "settings": mask_secrets(chosen.model_dump(mode="json"))}
     is_new = not folder.root.exists()
     with Lease.acquire(folder.lease, seconds=chosen.executor.lease_seconds) as lease:
         with _nothing_half_planned(folder, is_new=is_new), _library(folder, library, chosen) as opened:
@@ -94,12 +106,10 @@ def screen(
                 screen=chosen.screen,
                 standardize=rules,
                 reader=chosen.reader,
-                notes=notes,
+                notes={"seed": seed, "settings": mask_secrets(chosen.model_dump(mode="json"))},
             )
             plan = _plan_of(folder, request)
-        return _carry_out(
-            Assignment(folder, plan, _planned(source, plan), chosen.executor, lease), tracker or NullTracker()
-        )
+        yield Assignment(folder, plan, _planned(source, plan), chosen.executor, lease)
 
 
 def resume(
@@ -108,6 +118,7 @@ def resume(
     model: str | Path | Scorer | None = None,
     executor: ExecutorConfig | None = None,
     tracker: Tracker | None = None,
+    wait: float = 0.0,
 ) -> ScreenResult:
     """Go on with a screen that was interrupted, killed or damaged; everything is read from its folder.
 
@@ -116,6 +127,7 @@ def resume(
         model: Where the model is now, if it was moved, or the scorer, if the run was begun with an object.
         executor: Where to work; None for where it worked before.
         tracker: Keeps a record of the run; None for none.
+        wait: How long to wait for a driver or array tasks that are still at work, in seconds.
 
     Raises:
         InputError: if the folder holds no plan, or the model must be given.
@@ -125,13 +137,29 @@ def resume(
     """
     folder = RunFolder(Path(out).absolute())
     plan = load_plan(folder)
-    config = executor or ExecutorConfig.model_validate(_settings_of(plan).get("executor", {}))
-    with Lease.acquire(folder.lease, seconds=config.lease_seconds) as lease:
-        source = scorer_source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
-        if plan.screen.cascade:
-            source = stored_cascade(folder, source)
-        same_world(folder, plan, source.open())
-        return _carry_out(Assignment(folder, plan, _planned(source, plan), config, lease), tracker or NullTracker())
+    config = executor or planned_executor(plan)
+    with Lease.acquire(folder.lease, seconds=config.lease_seconds, wait=wait) as lease:
+        source = planned_source(folder, plan, model)
+        return _carry_out(Assignment(folder, plan, source, config, lease), tracker or NullTracker())
+
+
+def planned_executor(plan: Plan) -> ExecutorConfig:
+    """Where the run was to work when it was planned."""
+    return ExecutorConfig.model_validate(_settings_of(plan).get("executor", {}))
+
+
+def planned_source(folder: RunFolder, plan: Plan, model: str | Path | Scorer | None) -> ScorerSource:
+    """Where workers get the scorer of a planned run; everything that decides a score is compared with the plan.
+
+    Raises:
+        InputError: if the model must be given.
+        PlanMismatchError: if library, model or code are no longer those that were planned.
+    """
+    source = scorer_source(model if model is not None else _planned_model(folder, plan), plan.screen.objective)
+    if plan.screen.cascade:
+        source = stored_cascade(folder, source)
+    same_world(folder, plan, source.open())
+    return _planned(source, plan)
 
 
 def status(out: str | Path) -> RunStatus:
@@ -173,7 +201,7 @@ def _work(job: Assignment, doing: Doing, run: TrackedRun) -> Finished:
     folder, plan = job.folder, job.plan
     log_begin(job, run)
     begun = time.monotonic()
-    execute(job, doing, observe=lambda now: run.log_metrics(progress_of(now, begun), step=sum(now.done)))
+    execute(job, doing, observe=lambda now: run.log_metrics(progress_of(now, begun), step=now.finished))
     finished = write_outputs(folder, plan, settings=_settings_of(plan), seed=int(plan.notes.get("seed", 0)))
     write_screen_report(folder.root)
     mark_success(folder, finished.totals)

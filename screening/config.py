@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field
@@ -48,6 +49,8 @@ class ExecutorConfig(Config):
 
     kind: Literal["serial", "processes", "dask"] = "dask"
     """``serial``: in this process; ``processes``: a pool on this machine; ``dask``: a local Dask cluster."""
+    profile: Path | None = None
+    """Profile of a site, a YAML file: where workers run; default: on this machine."""
     workers: int | None = Field(None, ge=1, le=4_096)
     """Worker processes, each with one thread; default: the processors that this process may use."""
     in_flight: int | None = Field(None, ge=1, le=100_000)

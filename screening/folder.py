@@ -20,7 +20,7 @@ STAGING_PREFIX: Final = ".staged-"
 _OURS: Final = frozenset({
     "plan.json", "partitions.parquet", "staged", "data", "receipts", "quarantine", "lease", "manifest.json", "_SUCCESS",
     "hits.parquet", "hits.csv", "hits.sdf", "rejects.parquet", "rejects.csv", "report.html",
-    "cascade.json", "cascade.safetensors",
+    "cascade.json", "cascade.safetensors", "slurm",
 })  # fmt: skip
 
 
@@ -95,6 +95,11 @@ class RunFolder:
     def report(self) -> Path:
         """The report for people."""
         return self.root / "report.html"
+
+    @property
+    def slurm(self) -> Path:
+        """Scripts and logs of a SLURM array."""
+        return self.root / "slurm"
 
     def new_part(self, partition_id: int) -> Path:
         """A part file name that nobody has used before."""

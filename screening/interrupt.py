@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_ONE_WISH: Final = 1.0
+"""Signals within this time of the first are the same wish, in seconds: batch systems tell each process of a job, and the
+job's shell passes it on."""
 
 
 class Interruption:
@@ -46,10 +50,16 @@ def stops_in_order() -> Iterator[Interruption]:
     In threads other than the main one signals cannot be taken, so there the block changes nothing.
     """
     interruption = Interruption()
+    first = 0.0
 
     def on_signal(number: int, _: FrameType | None) -> None:
+        nonlocal first
+        now = time.monotonic()
         if interruption.asked:
+            if now - first < _ONE_WISH:
+                return
             raise KeyboardInterrupt
+        first = now
         logger.warning("%s: finishing the partitions at work; once more to stop at once", signal.Signals(number).name)
         interruption.ask()
 

@@ -1,101 +1,117 @@
-"""One driver at a time: a lease with an epoch that fences off whoever held it before.
+"""One driver at a time, or one crew of array tasks: a lease with an epoch that fences off whoever held it before.
 
-The lease folder holds one file for each driver that ever held the run, named by its epoch: 1, 2, 3 and so on. The
-highest epoch holds the run. To take it over, a driver creates the file of the next epoch, which only one can do. A
-holder shows that it lives by touching its file; ages are differences of file times on the same file system, so the
-clocks of two hosts are never compared. A driver that was paused and finds a higher epoch stops, and its workers
-commit nothing more.
+The lease folder holds one file for each epoch: 1, 2, 3 and so on. The highest epoch holds the run. To take it over, a
+driver creates the file of the next epoch, which only one can do. A holder shows that it lives by touching its file;
+ages are differences of file times on the same file system, so the clocks of two hosts are never compared. A driver
+that was paused and finds a higher epoch stops, and its workers commit nothing more.
+
+The tasks of a batch system's array work side by side without a driver. The first of them takes an epoch for the crew,
+the others join it, and each touches a file of its own in a folder beside the epoch's. While one of them lives, no
+driver begins; a driver that begins later takes the next epoch, which fences off all of the crew.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
+import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from cinchona.errors import LockedError
 from cinchona.files import disk_errors, write_text
+from cinchona.screening.lease_record import LeaseRecord, own_record, read_record
 from cinchona.screening.publish import publish_first
 
 logger = logging.getLogger(__name__)
 
 _BEATS: Final = 6
 """Heartbeats in one lease period: five may be lost before the lease is stale."""
-_DEAD_STATES: Final = frozenset("ZXx")
-
-
-class LeaseRecord(BaseModel):
-    """Who holds a run folder; names no person and no machine."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    epoch: int
-    """Number of this driver; the receipts of its workers carry it."""
-    owner: str
-    """Random name of the driver."""
-    pid: int
-    """Its process id."""
-    process_start: str = ""
-    """Start time of the process in the kernel's ticks, which tells a reused process id; empty if unknown."""
-    system: str = ""
-    """Digest of the boot and of the name space of process ids; empty if unknown."""
-    since: datetime
-    """When it began, UTC."""
-    released: bool = False
-    """Whether it has given the folder back."""
-
-    def is_known_dead(self) -> bool:
-        """Whether the process ran on this very system and runs no more."""
-        return bool(self.system) and self.system == _system() and _process_start(self.pid) != self.process_start
+_JOINS: Final = 20
+"""Times that a task tries to join, in case crews and drivers begin at the same moment."""
 
 
 class Lease:
-    """A held lease. Use :meth:`acquire`, and as a context manager, which gives it back at the end."""
+    """A held lease. Use :meth:`acquire` or :meth:`join`, and as a context manager, which gives it back at the end."""
 
-    def __init__(self, folder: Path, record: LeaseRecord, *, seconds: float) -> None:
-        self._folder, self.record, self._seconds = folder, record, seconds
-        self._path = _file(folder, record.epoch)
+    def __init__(self, folder: Path, record: LeaseRecord, path: Path, *, seconds: float) -> None:
+        self._folder, self.record, self._path, self._seconds = folder, record, path, seconds
         self._stop = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="cinchona-lease", daemon=True)
+        self._thread.start()
 
     @classmethod
-    def acquire(cls, folder: Path, *, seconds: float = 60.0) -> Lease:
+    def acquire(cls, folder: Path, *, seconds: float = 60.0, wait: float = 0.0) -> Lease:
         """Become the driver of the run whose leases lie in ``folder``.
 
         Args:
             folder: The lease folder; made if needed.
             seconds: Silence after which a holder counts as dead, in seconds. A holder that is known to be dead, since
                 it ran on this machine, is succeeded at once.
+            wait: How long to wait for a holder to end, in seconds; by default it is found out at once.
 
         Raises:
-            LockedError: if another driver holds the run. Found out at once, without waiting.
+            LockedError: if another driver or a crew holds the run.
             RetryableError: if the disk is full, read-only or failing.
         """
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                return cls._take(folder, seconds)
+            except LockedError as error:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                logger.info("%s; waiting", error.what)
+                time.sleep(min(left, seconds / _BEATS))
+
+    @classmethod
+    def join(cls, folder: Path, *, seconds: float = 60.0) -> Lease:
+        """Become one of the array tasks that work on the run whose leases lie in ``folder``.
+
+        Args:
+            folder: The lease folder; made if needed.
+            seconds: Silence after which this task counts as dead, in seconds.
+
+        Raises:
+            LockedError: if a driver holds the run.
+            RetryableError: if the disk is full, read-only or failing.
+        """
+        for _ in range(_JOINS):
+            epoch = _crew_epoch(folder, seconds)
+            record = own_record(epoch, crew=True)
+            path = _crew(folder, epoch) / f"{record.owner}.json"
+            write_text(path, record.model_dump_json())
+            # Looked at after the file is there: a driver that began before has a higher epoch, one that begins
+            # from now on sees the file.
+            if is_current(folder, epoch):
+                return cls(folder, record, path, seconds=seconds)
+            path.unlink(missing_ok=True)
+        raise _locked(folder, "drivers and array tasks take turns too quickly")
+
+    @classmethod
+    def _take(cls, folder: Path, seconds: float) -> Lease:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         previous = latest_epoch(folder)
         if previous and (reason := _why_held(folder, previous, seconds)):
             raise _locked(folder, reason)
-        record = _own_record(previous + 1)
-        if not publish_first(_file(folder, record.epoch), record.model_dump_json().encode()):
+        record = own_record(previous + 1)
+        path = _file(folder, record.epoch)
+        if not publish_first(path, record.model_dump_json().encode()):
             raise _locked(folder, "another driver took it at this moment")
-        if previous and not _read(_file(folder, previous)).released:
+        if previous and not _ended(folder, previous):
             logger.info("taking over the run folder from a driver that died (epoch %d)", previous)
-        lease = cls(folder, record, seconds=seconds)
-        lease._thread.start()
-        return lease
+        return cls(folder, record, path, seconds=seconds)
 
     @property
     def epoch(self) -> int:
-        """Number of this driver."""
+        """Number of this driver, or of the crew."""
         return self.record.epoch
 
     def check(self) -> None:
@@ -117,10 +133,13 @@ class Lease:
         """Give the folder back; calling twice is allowed."""
         self._stop.set()
         self._thread.join()
-        if not self.record.released:
-            self.record = self.record.model_copy(update={"released": True})
-            if self._path.exists():
-                write_text(self._path, self.record.model_dump_json())
+        if self.record.released:
+            return
+        self.record = self.record.model_copy(update={"released": True})
+        if self.record.crew:
+            self._path.unlink(missing_ok=True)
+        elif self._path.exists():
+            write_text(self._path, self.record.model_dump_json())
 
     def __enter__(self) -> Self:
         return self
@@ -139,38 +158,81 @@ class Lease:
 
 
 def latest_epoch(folder: Path) -> int:
-    """Epoch of the last driver, 0 if there was none."""
+    """The last epoch, 0 if there was none."""
     return max((int(p.stem) for p in folder.glob("*.json") if p.stem.isdigit()), default=0)
 
 
 def is_current(folder: Path, epoch: int) -> bool:
-    """Whether the driver of ``epoch`` has no successor. Epochs are consecutive, so one look is enough."""
+    """Whether ``epoch`` has no successor. Epochs are consecutive, so one look is enough."""
     return not _file(folder, epoch + 1).exists()
 
 
 def holder(folder: Path, *, seconds: float = 60.0) -> LeaseRecord | None:
-    """The driver that holds the run now, or None. Writes nothing, so ages are by this machine's clock."""
+    """The driver or crew that holds the run now, or None. Writes nothing, so ages are by this machine's clock."""
     epoch = latest_epoch(folder)
     if not epoch:
         return None
-    path = _file(folder, epoch)
-    record = _read(path)
-    age = datetime.now(UTC).timestamp() - path.stat().st_mtime
-    return None if record.released or record.is_known_dead() or age > seconds else record
+    alive = _alive(folder, epoch, datetime.now(UTC).timestamp() - seconds)
+    return None if next(alive, None) is None else read_record(_file(folder, epoch))
+
+
+def crew_size(folder: Path, *, seconds: float = 60.0) -> int:
+    """Array tasks that are at work now; 0 if a driver or nobody is."""
+    epoch = latest_epoch(folder)
+    if not epoch or not read_record(_file(folder, epoch)).crew:
+        return 0
+    return sum(1 for _ in _alive(folder, epoch, datetime.now(UTC).timestamp() - seconds))
+
+
+def _crew_epoch(folder: Path, seconds: float) -> int:
+    """The epoch that array tasks work in now; a new one if the last was a driver's and has ended."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        epoch = latest_epoch(folder)
+        if epoch and read_record(_file(folder, epoch)).crew:
+            return epoch
+        if epoch and (reason := _why_held(folder, epoch, seconds)):
+            raise _locked(folder, reason)
+        publish_first(_file(folder, epoch + 1), own_record(epoch + 1, crew=True).model_dump_json().encode())
 
 
 def _why_held(folder: Path, epoch: int, seconds: float) -> str:
     """Why the lease of ``epoch`` stands, or an empty string if it may be taken."""
-    path = _file(folder, epoch)
-    record = _read(path)
-    if record.released or record.is_known_dead():
+    if _ended(folder, epoch):
         return ""
-    age = _now(folder) - path.stat().st_mtime
-    if age > seconds:
+    now = _now(folder)
+    alive = list(_alive(folder, epoch, now - seconds))
+    if not alive:
         return ""
+    if alive[0].crew:
+        return f"{len(alive)} array tasks are at work"
+    record, age = alive[0], now - _file(folder, epoch).stat().st_mtime
     return (
         f"process {record.pid} holds it since {record.since:%Y-%m-%d %H:%M:%S} UTC, last seen {max(age, 0):.0f} s ago"
     )
+
+
+def _ended(folder: Path, epoch: int) -> bool:
+    """Whether the driver has given the folder back or is known to be dead; of a crew, whether no task is left."""
+    record = read_record(_file(folder, epoch))
+    if record.crew:
+        return not any(_crew(folder, epoch).glob("*.json"))
+    return record.released or record.is_known_dead()
+
+
+def _alive(folder: Path, epoch: int, seen_after: float) -> Iterator[LeaseRecord]:
+    """Records of those who hold ``epoch`` and were seen after that time, in seconds since 1970."""
+    own = _file(folder, epoch)
+    paths = _crew(folder, epoch).glob("*.json") if read_record(own).crew else iter((own,))
+    for path in paths:
+        record = read_record(path)
+        try:
+            seen = path.stat().st_mtime
+        except FileNotFoundError:  # a task that ended at this moment
+            continue
+        if seen >= seen_after and not record.released and not record.is_known_dead():
+            yield record
 
 
 def _locked(folder: Path, reason: str) -> LockedError:
@@ -186,23 +248,9 @@ def _file(folder: Path, epoch: int) -> Path:
     return folder / f"{epoch:08d}.json"
 
 
-def _read(path: Path) -> LeaseRecord:
-    try:
-        return LeaseRecord.model_validate_json(path.read_bytes())
-    except (ValidationError, FileNotFoundError):
-        # Torn by a kill on a file system without links: alive or dead is told by its age alone.
-        return LeaseRecord(epoch=int(path.stem), owner="", pid=0, since=datetime.fromtimestamp(0, UTC))
-
-
-def _own_record(epoch: int) -> LeaseRecord:
-    return LeaseRecord(
-        epoch=epoch,
-        owner=uuid.uuid4().hex,
-        pid=os.getpid(),
-        process_start=_process_start(os.getpid()),
-        system=_system(),
-        since=datetime.now(UTC).replace(microsecond=0),
-    )
+def _crew(folder: Path, epoch: int) -> Path:
+    """Folder with one file for each array task that works in ``epoch``."""
+    return folder / f"{epoch:08d}.crew"
 
 
 def _now(folder: Path) -> float:
@@ -214,22 +262,3 @@ def _now(folder: Path) -> float:
             return probe.stat().st_mtime
         finally:
             probe.unlink(missing_ok=True)
-
-
-def _system() -> str:
-    """Digest that two processes share exactly if one can see the other's process id."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        space = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        return ""
-    return hashlib.sha256(f"{boot}{space}".encode()).hexdigest()[:16]
-
-
-def _process_start(pid: int) -> str:
-    """Start time of a running process in ticks since boot, or an empty string if there is no such process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in _DEAD_STATES else fields[19]

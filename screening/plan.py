@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -146,13 +147,27 @@ def load_plan(folder: RunFolder) -> Plan:
     return plan
 
 
-def partitions(folder: RunFolder) -> Iterator[Partition]:
-    """The partitions in order, read a few thousand at a time."""
+def partitions(folder: RunFolder, *, skip: bytearray | None = None) -> Iterator[Partition]:
+    """The partitions in order, read a few thousand at a time.
+
+    Args:
+        folder: The run.
+        skip: One byte a partition, which may change while iterating; those that are not 0 are left out.
+    """
     with pq.ParquetFile(folder.partitions) as table:
-        for batch in table.iter_batches(BATCH, columns=["record"]):
-            for record in batch.column(0).to_pylist():
-                partition = Partition.from_json(json.loads(record))
+        for batch in table.iter_batches(BATCH, columns=["partition_id", "record"]):
+            ids = batch.column(0).to_pylist()
+            for partition_id, record in zip(ids, batch.column(1), strict=True):
+                if skip is not None and skip[partition_id]:
+                    continue
+                partition = Partition.from_json(json.loads(record.as_py()))
                 yield dataclasses.replace(partition, path=str(folder.root / partition.path))
+
+
+def partition_rows(folder: RunFolder) -> np.ndarray:
+    """Rows of each partition, int64, shape (n_partitions,)."""
+    rows: np.ndarray = pq.read_table(folder.partitions, columns=["n_rows"]).column(0).to_numpy()
+    return rows
 
 
 def _damaged(folder: RunFolder, what: str) -> InputError:

@@ -6,6 +6,9 @@ import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
 
 from cinchona.datasets.partitions import Partition
 from cinchona.errors import CinchonaError, LockedError, RetryableError, RunInterrupted, WorkerDiedError
@@ -16,7 +19,7 @@ from cinchona.screening.executors.choose import make_executor
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.interrupt import Interruption, stops_in_order
 from cinchona.screening.lease import Lease
-from cinchona.screening.plan import Plan, partitions
+from cinchona.screening.plan import Plan, partition_rows, partitions
 from cinchona.screening.receipts import BadReceipt, Receipt, quarantine, verify_receipt
 from cinchona.screening.scorers import ScorerSource
 from cinchona.screening.work import PartitionWork
@@ -27,6 +30,8 @@ MAX_FAILURES = 10
 """Failed partitions after which a run gives up instead of trying the rest."""
 _TRIES = 2
 """Times that a partition is tried; the second time after all others."""
+_DONE = 1
+_OF_OTHERS = 2
 
 
 @dataclass(slots=True)
@@ -34,7 +39,7 @@ class Doing:
     """What a driver has done so far; one small number a partition, whatever the size of the library."""
 
     done: bytearray
-    """1 for each partition that has a valid receipt."""
+    """One byte a partition: 0 to do, 1 has a valid receipt, 2 belongs to another task of the array."""
     reused: int = 0
     """Partitions that were done before."""
     quarantined: int = 0
@@ -51,11 +56,16 @@ class Doing:
     @property
     def left(self) -> int:
         """Partitions that are not done."""
-        return len(self.done) - sum(self.done)
+        return self.done.count(0)
+
+    @property
+    def finished(self) -> int:
+        """Partitions that are done."""
+        return self.done.count(_DONE)
 
     def count(self, receipt: Receipt) -> None:
         """Take note of a finished partition."""
-        self.done[receipt.partition_id] = 1
+        self.done[receipt.partition_id] = _DONE
         self.rows += receipt.rows
         self.rejected += receipt.rejected
         if receipt.best is not None:
@@ -96,6 +106,7 @@ def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], 
         return
     folder, plan, lease = assignment.folder, assignment.plan, assignment.lease
     folder.success.unlink(missing_ok=True)
+    rows = _rows(folder, doing)
     work = PartitionWork(
         root=str(folder.root.absolute()),
         plan=plan.fingerprint,
@@ -107,13 +118,13 @@ def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], 
     )
     with (
         stops_in_order() as interruption,
-        progress(plan.rows, "scoring") as shown,
+        progress(rows.total, "scoring") as shown,
         closing(make_executor(assignment.executor)) as executor,
     ):
-        shown.advance(sum(p.n_rows for p in partitions(folder) if doing.done[p.partition_id]))
+        shown.advance(rows.done)
         driver = _Driver(executor, work, doing, shown, lease, observe)
         for _ in range(_TRIES):
-            driver.try_each(interruption.until(p for p in partitions(folder) if not doing.done[p.partition_id]))
+            driver.try_each(interruption.until(partitions(folder, skip=doing.done)))
     _judge(folder, doing, interruption)
 
 
@@ -131,10 +142,36 @@ def verified(folder: RunFolder, plan: Plan) -> Doing:
                 quarantine(folder, checked)
                 doing.quarantined += 1
             else:
-                doing.done[checked.partition_id] = 1
+                doing.done[checked.partition_id] = _DONE
             shown.advance()
-    doing.reused = sum(doing.done)
+    doing.reused = doing.finished
     return doing
+
+
+def share_of(folder: RunFolder, plan: Plan, *, task: int, of: int) -> Doing:
+    """What one of several array tasks has to do: each ``of``-th partition, from ``task`` on, that has no receipt.
+
+    Nothing is read, so that a thousand tasks do not read the whole run a thousand times; the run is verified when it is
+    finished.
+    """
+    doing = Doing(bytearray([_OF_OTHERS]) * plan.partitions)
+    for partition_id in range(task, plan.partitions, of):
+        doing.done[partition_id] = _DONE if folder.receipt(partition_id).exists() else 0
+    doing.reused = doing.finished
+    return doing
+
+
+class _Rows(NamedTuple):
+    """Rows of the library, or of a task's share."""
+
+    total: int
+    done: int
+
+
+def _rows(folder: RunFolder, doing: Doing) -> _Rows:
+    state = np.frombuffer(doing.done, np.uint8)
+    sizes = partition_rows(folder)
+    return _Rows(int(sizes[state != _OF_OTHERS].sum()), int(sizes[state == _DONE].sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +224,7 @@ def _judge(folder: RunFolder, doing: Doing, interruption: Interruption) -> None:
         return
     if interruption.asked:
         raise RunInterrupted(
-            f"the run was stopped with {doing.left:,} of {len(doing.done):,} partitions left",
+            f"the run was stopped with {doing.left:,} of {doing.left + doing.finished:,} partitions left",
             where=str(folder.root),
             remedy=f"go on with: cinchona resume {folder.root}",
         )

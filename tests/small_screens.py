@@ -18,6 +18,7 @@ from rdkit import RDConfig
 
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.errors import CinchonaError
+from cinchona.pipelines.array import work
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import screen
 from cinchona.screening.config import ExecutorConfig, ScreenConfig
@@ -106,6 +107,24 @@ def drive(
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
     try:
         screen(library, model=scorer, out=out, settings=settings)
+    except CinchonaError as error:
+        sys.exit(int(error.exit_code))
+
+
+def start_task(
+    out: Path, task: int, of: int, *, scorer: CheapScorer | None = None, environment: dict[str, str] | None = None
+) -> multiprocessing.process.BaseProcess:
+    """Start an array task of a planned screen in a process of its own."""
+    process = _FORKSERVER.Process(target=drive_task, args=(out, task, of, scorer or CheapScorer(), environment or {}))
+    process.start()
+    return process
+
+
+def drive_task(out: Path, task: int, of: int, scorer: CheapScorer, environment: dict[str, str]) -> None:
+    """Do a task, and end with the exit code that the command line would give."""
+    os.environ.update(environment)
+    try:
+        work(out, task=task, of=of, model=scorer)
     except CinchonaError as error:
         sys.exit(int(error.exit_code))
 

@@ -57,10 +57,7 @@ class ProcessExecutor:
     def close(self) -> None:
         """Stop the workers. An item that nobody waits for any more is not finished."""
         self._closed = True
-        if self._pool is not None and self._left_behind:
-            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - public from Python 3.14 on
-                process.kill()
-        self._drop_pool()
+        self._drop_pool(kill=self._left_behind)
 
     def _map(self, work: bytes, items: Iterator[Item]) -> Iterator[Done[Item, Result] | Failed[Item]]:
         pending: dict[Future[bytes], Item] = {}
@@ -73,7 +70,7 @@ class ProcessExecutor:
                 for item, answer in answers:
                     yield outcome(item, answer)
                 if suspects:
-                    self._drop_pool()
+                    self._drop_pool(kill=True)
                 for item in suspects:
                     yield self._alone(work, item)
         finally:
@@ -85,7 +82,7 @@ class ProcessExecutor:
             future: Future[bytes] = self._submit(work, item)
             if not isinstance(future.exception(), BrokenProcessPool):
                 return outcome(item, future.result())
-            self._drop_pool()
+            self._drop_pool(kill=True)
         return Failed(item, worker_died(item))
 
     def _submit(self, work: bytes, item: Item) -> Future[bytes]:
@@ -98,10 +95,14 @@ class ProcessExecutor:
                     return self._pool.submit(call_packed, work, item)
             except BrokenProcessPool:
                 # An idle worker died: nobody's item, so just a new pool.
-                self._drop_pool()
+                self._drop_pool(kill=True)
 
-    def _drop_pool(self) -> None:
+    def _drop_pool(self, *, kill: bool = False) -> None:
+        """Stop the pool; ``kill`` does not wait for what is at work, which ignores the gentler signals."""
         if self._pool is not None:
+            if kill:
+                for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - public from Python 3.14 on
+                    process.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 

@@ -58,8 +58,13 @@ def hidden_main() -> Iterator[None]:
 
 
 def live_with_parent() -> None:
-    """Prepare this worker process: leave Ctrl-C to the parent, and end when the parent is gone, however it died."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare this worker process: leave signals to the parent, and end when the parent is gone, however it died.
+
+    Ctrl-C reaches all processes of a terminal, and a batch system tells all processes of a job to end. The parent lets
+    the workers finish what they have.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), name="cinchona-parent", daemon=True).start()

@@ -18,8 +18,12 @@ CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed"}),
     "pretrain": (["LIBRARY..."], {"--out", "--seed"}),
-    "screen": (["LIBRARY..."], {"--model", "--out", "--seed", "--objective", "--cascade", "--dry-run"}),
-    "resume": (["DIR"], {"--model"}),
+    "screen": (
+        ["LIBRARY..."],
+        {"--model", "--out", "--seed", "--objective", "--cascade", "--dry-run", "--profile", "--array"},
+    ),
+    "work": (["DIR"], {"--task", "--of", "--model"}),
+    "resume": (["DIR"], {"--model", "--wait"}),
     "status": (["DIR"], set()),
     "fsck": (["DIR"], {"--repair"}),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
@@ -96,6 +100,7 @@ class TestNames:
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
             "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
+            "work": {"--task", "--of"},
         }  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -64,13 +64,17 @@ class TestDask(SharedExecutorContract):
 
 def test_workers_have_one_thread_and_leave_interrupts_to_the_parent(monkeypatch):
     def facts(_item):  # defined here, so that it is pickled by value: no worker can import this module
-        return {name: os.environ.get(name) for name in THREAD_VARIABLES}, signal.getsignal(signal.SIGINT)
+        return (
+            {name: os.environ.get(name) for name in THREAD_VARIABLES},
+            signal.getsignal(signal.SIGINT),
+            signal.getsignal(signal.SIGTERM),
+        )
 
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     executor = ProcessExecutor(1)
     (outcome,) = executor.map(facts, [0])
     executor.close()
-    assert outcome.result == (dict.fromkeys(THREAD_VARIABLES, "1"), signal.SIG_IGN)
+    assert outcome.result == (dict.fromkeys(THREAD_VARIABLES, "1"), signal.SIG_IGN, signal.SIG_IGN)
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 

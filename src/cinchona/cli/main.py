@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "train": ("cinchona.cli.train", "Train a model on an assay table."),
     "pretrain": ("cinchona.cli.pretrain", "Teach an encoder chemistry from structures alone."),
     "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
+    "work": ("cinchona.cli.work", "Do one task's share of a screen that was planned as an array."),
     "resume": ("cinchona.cli.resume", "Go on with an interrupted screen."),
     "status": ("cinchona.cli.status", "Say how far a screen has come."),
     "fsck": ("cinchona.cli.fsck", "Say what is wrong with the folder of a screen, and repair it."),

@@ -21,6 +21,9 @@ def resume(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the screen.")],
     *,
     model: Annotated[str | None, typer.Option("--model", metavar="M", help="Where the model is now, if moved.")] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for a driver or tasks that are at work.")
+    ] = 0.0,
 ) -> None:
     """Go on with an interrupted screen.
 
@@ -35,7 +38,7 @@ def resume(
     tracker = open_tracker(chosen.tracking if chosen else planned_tracking(folder))
     where = None if model is None else local_model(model, common)
     executor = chosen.executor if chosen else None
-    show_screen(common, run_resume(folder, model=where, executor=executor, tracker=tracker))
+    show_screen(common, run_resume(folder, model=where, executor=executor, tracker=tracker, wait=wait))
 
 
 def planned_tracking(folder: Path) -> TrackingConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,13 @@ def screen(  # noqa: PLR0913 - one argument for each option
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Score about 1,000 rows and predict time, memory and disk; write nothing.")
     ] = False,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="FILE", help="Where workers run: the profile of a site, YAML.")
+    ] = None,
+    array: Annotated[
+        int | None,
+        typer.Option("--array", metavar="N", min=1, help="Plan only, and write scripts of a SLURM array of N tasks."),
+    ] = None,
 ) -> None:
     """Score a compound library and keep the best.
 
@@ -47,6 +55,16 @@ def screen(  # noqa: PLR0913 - one argument for each option
     if asked:
         screening = settings.screen.model_copy(update=asked)
         settings = settings.model_copy(update={"screen": screening})
+    if profile is not None:
+        settings = settings.model_copy(
+            update={"executor": settings.executor.model_copy(update={"profile": profile.absolute()})}
+        )
+    if array is not None:
+        from cinchona.cli.output import show
+        from cinchona.pipelines.array import plan_array
+
+        show(common, plan_array(library, model=model, out=out, tasks=array, settings=settings, seed=common.seed))
+        return
     if dry_run:
         from cinchona.cli.output import show
         from cinchona.pipelines.estimate import estimate_screen
