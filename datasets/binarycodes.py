@@ -106,14 +106,13 @@ def take(molecules: CodedMolecules, places: np.ndarray) -> CodedMolecules:
     )
 
 
-def join(first: CodedMolecules, second: CodedMolecules) -> CodedMolecules:
-    """The molecules of ``first``, then those of ``second``."""
-    pairs = ((getattr(first.graph, name), getattr(second.graph, name)) for name in ("atoms", "bonds", "ends"))
+def join(*parts: CodedMolecules) -> CodedMolecules:
+    """The molecules of the first part, then those of the second, and so on; at least one part."""
+    columns = [[getattr(part.graph, name) for part in parts] for name in ("atoms", "bonds", "ends")]
     lengths = [
-        np.concatenate([np.diff(getattr(m, name)) for m in (first, second)])
-        for name in ("atom_offsets", "bond_offsets")
+        np.concatenate([np.diff(getattr(part, name)) for part in parts]) for name in ("atom_offsets", "bond_offsets")
     ]
-    return CodedMolecules(GraphCodes(*(np.concatenate(pair) for pair in pairs)), *(_offsets(n) for n in lengths))
+    return CodedMolecules(GraphCodes(*(np.concatenate(column) for column in columns)), *(_offsets(n) for n in lengths))
 
 
 def _ranges(offsets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -51,8 +51,8 @@ class StandardizeConfig(Config):
     """How a structure is brought to its standard form."""
 
     method: Literal["chembl", "none"] = "chembl"
-    """``chembl``: the ChEMBL structure pipeline (normalize, strip salts and isotopes, neutralize); ``none``: parse and
-    write the canonical SMILES, nothing else."""
+    """``chembl``: the ChEMBL structure pipeline (normalize, strip salts and isotopes, neutralize); ``none``: take
+    structures as they are written (canonical SMILES for those with stereocentres, for hits and for assay tables)."""
     mixtures: Literal["largest", "keep", "reject"] = "largest"
     """What becomes of several different organic components: the largest one stands for all, or all stay together, or
     the row is rejected."""

@@ -36,9 +36,14 @@ codes of ``smiles``; null for graphs beyond the limits of graph networks.
 """
 
 
-def part_schema(descriptors: Sequence[str] = ()) -> pa.Schema:
-    """Columns of a part with these descriptors."""
-    return pa.schema([*FIELDS, *(pa.field(name, pa.float32()) for name in descriptors)])
+CANONICAL: Final = "canonical_smiles"
+"""Further column of a library that was prepared without standardization, whose ``smiles`` are structures as given."""
+
+
+def part_schema(descriptors: Sequence[str] = (), *, as_given: bool = False) -> pa.Schema:
+    """Columns of a part with these descriptors; ``as_given`` if structures are taken as they are."""
+    canonical = [pa.field(CANONICAL, pa.string())] if as_given else []
+    return pa.schema([*FIELDS, *canonical, *(pa.field(name, pa.float32()) for name in descriptors)])
 
 
 def read_prepared(partition: Partition) -> tuple[CompoundBatch, StandardizedBatch, tuple[Reject, ...]]:
@@ -62,12 +67,23 @@ def read_prepared(partition: Partition) -> tuple[CompoundBatch, StandardizedBatc
         return tuple(Reject(int(rows[k]), Stage(stages[k]), reasons[k]) for k in np.flatnonzero(mask).tolist())
 
     given = _batch(table.filter(pa.array(readable)).select(["row_id", "compound_id", GIVEN_SMILES]))
-    kept = table.filter(pa.array(~failed)).select(
-        ["row_id", "compound_id", "smiles", GIVEN_SMILES, FLAGS, *CODE_COLUMNS]
-    )
-    standard = _batch(kept)
+    kept = table.filter(pa.array(~failed))
+    standard = _batch(kept.select(["row_id", "compound_id", "smiles", GIVEN_SMILES, FLAGS, *CODE_COLUMNS]))
     duplicate_of = first_equal(standard.row_ids, standard.smiles)
+    if CANONICAL in kept.column_names:
+        duplicate_of = first_equal(standard.row_ids, kept.column(CANONICAL).to_pylist())
+        standard = _with_first_structures(standard, duplicate_of)
     return given, StandardizedBatch(standard, duplicate_of, rejects(readable & failed)), rejects(~readable)
+
+
+def _with_first_structures(batch: CompoundBatch, duplicate_of: np.ndarray) -> CompoundBatch:
+    """Give duplicates the structure of the first row of their compound, as if they had been read just now."""
+    rows, smiles = batch.row_ids, batch.smiles
+    doubled = np.flatnonzero(duplicate_of >= 0)
+    for k, first in zip(doubled.tolist(), np.searchsorted(rows, duplicate_of[doubled]).tolist(), strict=True):
+        smiles[k] = smiles[first]
+    data = batch.data.set_column(2, "smiles", pa.array(smiles, pa.string())) if len(doubled) else batch.data
+    return CompoundBatch(data)
 
 
 def _rows(partition: Partition) -> pa.Table:
@@ -78,7 +94,8 @@ def _rows(partition: Partition) -> pa.Table:
             expected=f"digest {partition.digest[:12]}", remedy="restore it, or prepare the library again",
         )  # fmt: skip
     open_parquet(path, name=path.name).close()
-    table: pa.Table = pq.read_table(path, columns=[f.name for f in FIELDS], use_threads=False)
+    names = [*(f.name for f in FIELDS), *({CANONICAL} & set(pq.read_schema(path).names))]
+    table: pa.Table = pq.read_table(path, columns=names, use_threads=False)
     table = table.slice(partition.start, partition.stop - partition.start).combine_chunks()
     if table.num_rows != partition.n_rows:
         raise InputError(f"the part holds {table.num_rows} rows", where=str(path), expected=f"{partition.n_rows}")
@@ -95,4 +112,4 @@ def _batch(table: pa.Table) -> CompoundBatch:
     return CompoundBatch(pa.RecordBatch.from_arrays(arrays, names=names))
 
 
-__all__ = ["FIELDS", "part_schema", "read_prepared"]
+__all__ = ["CANONICAL", "FIELDS", "part_schema", "read_prepared"]

@@ -13,16 +13,18 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors
 
+from cinchona.datasets.as_given import needs_canonical_form
 from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.codecolumns import code_columns
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.datasets.partitions import Partition
-from cinchona.datasets.prepared_parts import part_schema
+from cinchona.datasets.prepared_parts import CANONICAL, part_schema
 from cinchona.datasets.sources import read_partition
 from cinchona.datasets.standardize import FLAGS, GIVEN_SMILES, standardize_batch
 from cinchona.errors import ConfigError
+from cinchona.records import CompoundBatch
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +45,31 @@ def part_of(partition: Partition, rules: StandardizeConfig, descriptors: Sequenc
     was_read, standard = given.row_ids - first, done.batch.row_ids - first
     columns["compound_id"] = _spread(given.data.column(1), was_read, n)
     columns[GIVEN_SMILES] = _spread(given.data.column(2), was_read, n)
-    columns["smiles"] = _spread(done.batch.data.column(2), standard, n)
+    as_given = rules.method == "none" and not rules.inchikey
+    structures = _own_structures(done.batch) if as_given else done.batch.smiles
+    columns["smiles"] = _spread(pa.array(structures, pa.string()), standard, n)
     columns[FLAGS] = _spread(done.batch.data.column(FLAGS), standard, n)
     columns["stage"] = pa.array([str(rejects[k].stage) if k in rejects else None for k in range(n)], pa.string())
     columns["reason"] = pa.array([rejects[k].reason if k in rejects else None for k in range(n)], pa.string())
-    mols = [parse_smiles(text, max_length=None) for text in done.batch.smiles]
+    mols = [parse_smiles(text, max_length=None) for text in structures]
+    if as_given:
+        columns[CANONICAL] = _spread(pa.array(_canonical(mols, structures), pa.string()), standard, n)
     columns |= _codes(mols, standard, n)
     columns |= {name: _descriptor(name, mols, standard, n) for name in descriptors}
-    return pa.table(columns, schema=part_schema(descriptors))
+    return pa.table(columns, schema=part_schema(descriptors, as_given=as_given))
+
+
+def _own_structures(batch: CompoundBatch) -> list[str]:
+    """Structure of each row by itself: which rows are one compound is for the screen's partitions to say."""
+    pairs = zip(batch.smiles, batch.data.column(GIVEN_SMILES).to_pylist(), strict=True)
+    return [smiles if needs_canonical_form(given.strip()) else given.strip() for smiles, given in pairs]
+
+
+def _canonical(mols: Sequence[Chem.Mol | Rejected], structures: Sequence[str]) -> list[str]:
+    return [
+        text if isinstance(mol, Rejected) else str(Chem.MolToSmiles(mol))
+        for mol, text in zip(mols, structures, strict=True)
+    ]
 
 
 def check_descriptors(names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ open (mixtures, metals, tautomers) is decided by :class:`~cinchona.datasets.conf
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from rdkit import Chem, rdBase
 
+from cinchona.datasets.as_given import TextsAsGiven, parsed_within, read_as_given
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
 from cinchona.datasets.codecolumns import code_columns
 from cinchona.datasets.config import StandardizeConfig
@@ -70,7 +71,7 @@ def standardize(smiles: str, config: StandardizeConfig | None = None) -> Standar
         The standard form, or why there is none (stage PARSE or STANDARDIZE).
     """
     rules = config or StandardizeConfig()
-    mol = _parsed(smiles, rules)
+    mol = parsed_within(smiles, rules)
     return mol if isinstance(mol, Rejected) else _guarded(smiles, mol, rules)
 
 
@@ -81,11 +82,14 @@ def standardize_batch(
 
     Args:
         batch: Rows with SMILES; a column ``flags`` is carried on.
-        config: Rules; None for the defaults.
-        codes: Whether to add graph codes (:mod:`.codecolumns`) to rows that are in canonical form as given, since their
-            molecules are at hand: a graph network need not parse them again.
+        config: Rules; None for the defaults. With the method ``none`` structures are taken as given
+            (:mod:`.as_given`): equal compounds have the ``smiles`` of the first of them, which need not be canonical.
+        codes: Whether to add graph codes (:mod:`.codecolumns`) to rows that are in canonical form as given or taken as
+            given, since they are at hand: a graph network need not parse them again.
     """
     rules = config or StandardizeConfig()
+    if rules.method == "none" and not rules.inchikey:
+        return _taken_as_given(batch, rules, codes=codes)
     given = batch.smiles
     known, molecules = _worked_out(given, rules)
     done = [known[s] for s in given]
@@ -98,6 +102,34 @@ def standardize_batch(
     if codes:
         standard = _with_codes(standard, molecules)
     return StandardizedBatch(standard, first_equal(standard.row_ids, standard.smiles), rejects)
+
+
+def _taken_as_given(batch: CompoundBatch, rules: StandardizeConfig, *, codes: bool) -> StandardizedBatch:
+    given = batch.smiles
+    place = {text: k for k, text in enumerate(dict.fromkeys(given))}
+    read = read_as_given(list(place), rules)
+    of_row = np.array([place[text] for text in given], np.int64)
+    failed = np.array([isinstance(parent, Rejected) for parent in read.parents], bool)
+    lost = np.flatnonzero(failed[of_row]).tolist() if failed.any() else []
+    rows = batch.row_ids
+    rejects = tuple(read.parents[of_row[k]].of_row(int(rows[k])) for k in lost)
+    kept = np.delete(np.arange(len(given)), lost)
+    results = [Standardized("", str(read.parents[k]), frozenset()) for k in of_row[kept].tolist()]
+    standard = _with_results(batch.take(kept), results)
+    duplicate_of = first_equal(standard.row_ids, standard.smiles)
+    if codes:
+        standard = _with_own_codes(standard, read, of_row[kept], duplicate_of)
+    return StandardizedBatch(standard, duplicate_of, rejects)
+
+
+def _with_own_codes(
+    batch: CompoundBatch, read: TextsAsGiven, of_row: np.ndarray, duplicate_of: np.ndarray
+) -> CompoundBatch:
+    """Add codes to the first row of each compound; the other rows have none."""
+    position = np.full(len(read.parents), -1, np.int64)
+    position[read.places] = np.arange(len(read.places))
+    rows = np.flatnonzero((duplicate_of < 0) & (position[of_row] >= 0))
+    return _with_columns(batch, code_columns(take(read.coded, position[of_row[rows]]), rows, len(batch)))
 
 
 def standardize_distinct(
@@ -128,7 +160,7 @@ class _Molecules:
 def _worked_out(
     smiles: Iterable[str], rules: StandardizeConfig
 ) -> tuple[dict[str, Standardized | Rejected], _Molecules]:
-    parsed = {text: _parsed(text, rules) for text in dict.fromkeys(smiles)}
+    parsed = {text: parsed_within(text, rules) for text in dict.fromkeys(smiles)}
     mols = {text: mol for text, mol in parsed.items() if not isinstance(mol, Rejected)}
     done: dict[str, Standardized | Rejected] = {t: mol for t, mol in parsed.items() if isinstance(mol, Rejected)}
     needed = rules.method == "chembl" and not rules.tautomer and mols
@@ -152,7 +184,10 @@ def _with_codes(batch: CompoundBatch, molecules: _Molecules) -> CompoundBatch:
         coded = take(molecules.coded, at)
     else:
         coded = codes_of_many([molecules.mols[k] for k in at.tolist()])
-    columns = code_columns(coded, np.array(list(chosen.values()), np.int64), len(batch))
+    return _with_columns(batch, code_columns(coded, np.array(list(chosen.values()), np.int64), len(batch)))
+
+
+def _with_columns(batch: CompoundBatch, columns: Mapping[str, pa.Array]) -> CompoundBatch:
     names = batch.data.schema.names
     return CompoundBatch(pa.RecordBatch.from_pydict({**dict(zip(names, batch.data.columns, strict=True)), **columns}))
 
@@ -185,18 +220,6 @@ def _with_twins(results: Sequence[Standardized]) -> list[Standardized]:
     shared = {key for key, n in Counter(keys.values()).items() if n > 1} - {""}
     twin = frozenset({str(Flag.INCHIKEY_TWIN)})
     return [replace(r, flags=r.flags | twin) if keys[r.parent] in shared else r for r in results]
-
-
-def _parsed(smiles: str, rules: StandardizeConfig) -> Chem.Mol | Rejected:
-    mol = parse_smiles(smiles, max_length=rules.max_smiles_length)
-    if isinstance(mol, Rejected):
-        return mol
-    if mol.GetNumHeavyAtoms() > rules.max_atoms:
-        return Rejected(Stage.STANDARDIZE, f"{mol.GetNumHeavyAtoms():,} heavy atoms, at most {rules.max_atoms:,}")
-    rings = mol.GetRingInfo().NumRings()
-    if rings > rules.max_rings:
-        return Rejected(Stage.STANDARDIZE, f"{rings:,} rings, at most {rules.max_rings:,}")
-    return mol
 
 
 def _guarded(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:

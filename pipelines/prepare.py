@@ -28,6 +28,7 @@ from cinchona.datasets.prepared import (
     is_prepared,
     read_header,
 )
+from cinchona.datasets.prepared_parts import CANONICAL
 from cinchona.datasets.preparing import check_descriptors, part_of
 from cinchona.datasets.sources import Library, open_library
 from cinchona.digests import digest_file, digest_json
@@ -244,8 +245,10 @@ def _find_duplicates(folder: Path) -> int:
         database.execute("SET memory_limit = ?", [_MEMORY])
         database.execute("SET temp_directory = ?", [str(spill)])
         database.execute("SET preserve_insertion_order = false")
-        found = database.read_parquet(parts).filter("stage IS NULL").project(
-            "row_id, min(row_id) OVER (PARTITION BY smiles) AS first_row_id"
+        table = database.read_parquet(parts)
+        compound = CANONICAL if CANONICAL in table.columns else "smiles"
+        found = table.filter("stage IS NULL").project(
+            f"row_id, min(row_id) OVER (PARTITION BY {compound}) AS first_row_id"
         ).filter("row_id <> first_row_id").order("row_id")  # fmt: skip
         found.write_parquet(str(draft), compression="zstd")
     return int(pq.read_metadata(folder / DUPLICATES).num_rows)

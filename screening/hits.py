@@ -7,6 +7,8 @@ however large the library.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ from rdkit import Chem
 from rdkit.Chem import Descriptors, rdMolDescriptors
 
 from cinchona.datasets.parsing import Rejected, parse_smiles
+from cinchona.datasets.sameness import canonical_form
 from cinchona.files import atomic_path
 from cinchona.screening.csvfile import write_csv
 from cinchona.screening.folder import RunFolder
@@ -26,6 +29,9 @@ from cinchona.screening.plan import Plan
 from cinchona.screening.receipts import Receipt, read_receipt
 from cinchona.screening.sdffile import write_sdf
 from cinchona.screening.topk import COLUMNS, Candidate, TopK, by_best_score, just_below
+
+Form = Callable[[str], str]
+"""From the structure of a row to what is equal for equal compounds."""
 
 MAX_DUPLICATE_IDS: Final = 100
 """Ids of duplicates that a hit lists at most; ``n_duplicates`` is exact beyond that."""
@@ -63,12 +69,34 @@ def find_hits(folder: RunFolder, plan: Plan, best: np.ndarray) -> pa.Table:
         each endpoint, ``flags``, ``n_duplicates`` (further rows of the same compound in the library),
         ``duplicate_ids`` (joined by ``;``), ``mw`` (g/mol), ``logp`` (Crippen) and ``tpsa`` (square angstrom).
     """
-    top = TopK(plan.screen.top_k)
-    for _, receipt in _promising(folder, best, top):
-        top.add(pq.read_table(folder.root / receipt.file, columns=list(COLUMNS)))
-    ranked = top.ranked()
-    rows, duplicates = _collect(folder, plan, best, ranked)
+    form = _form(plan)
+    ranked = _ranked(folder, best, plan.screen.top_k, form)
+    rows, duplicates = _collect(folder, plan, best, ranked, form)
     return _assemble(plan, rows, duplicates)
+
+
+def _form(plan: Plan) -> Form | None:
+    """What makes parents comparable where they are structures as given; None where they are canonical already."""
+    return cache(canonical_form) if plan.standardize.method == "none" else None
+
+
+def _ranked(folder: RunFolder, best: np.ndarray, k: int, form: Form | None) -> list[Candidate]:
+    """The best ``k`` distinct compounds; their parents in canonical form."""
+    wanted = k if form is None else k + k // 20 + 1  # a few may turn out to be one compound
+    while True:
+        top = TopK(wanted)
+        for _, receipt in _promising(folder, best, top):
+            top.add(pq.read_table(folder.root / receipt.file, columns=list(COLUMNS)))
+        found = top.ranked()
+        if form is None:
+            return found
+        distinct: dict[str, Candidate] = {}
+        for candidate in found:
+            parent = form(candidate.parent_smiles)
+            distinct.setdefault(parent, replace(candidate, parent_smiles=parent))
+        if len(distinct) >= k or len(found) < wanted:
+            return list(distinct.values())[:k]
+        wanted *= 2
 
 
 def _promising(folder: RunFolder, best: np.ndarray, top: TopK) -> Iterator[tuple[int, Receipt]]:
@@ -82,7 +110,7 @@ def _promising(folder: RunFolder, best: np.ndarray, top: TopK) -> Iterator[tuple
 
 
 def _collect(
-    folder: RunFolder, plan: Plan, best: np.ndarray, ranked: Sequence[Candidate]
+    folder: RunFolder, plan: Plan, best: np.ndarray, ranked: Sequence[Candidate], form: Form | None
 ) -> tuple[pa.Table, dict[str, list[str]]]:
     """Full rows of the hits in their order, and for each parent the ids of its other rows in row order."""
     wanted = pa.array([c.row_id for c in ranked], pa.int64())
@@ -93,7 +121,7 @@ def _collect(
     for partition_id in np.flatnonzero(best >= reach).tolist():
         receipt = read_receipt(folder.receipt(partition_id))
         assert receipt is not None, partition_id
-        part = pq.read_table(folder.root / receipt.file)
+        part = _in_form(pq.read_table(folder.root / receipt.file), reach, form)
         same = part.filter(pc.and_(pc.is_in(part["parent_smiles"], parents), pc.equal(part["status"], SCORED)))
         is_hit = pc.is_in(same["row_id"], wanted)
         found.append(same.filter(is_hit))
@@ -101,6 +129,16 @@ def _collect(
             others[row["parent_smiles"]].append(row["compound_id"] or "")
     table = pa.concat_tables(found)
     return table.take(pc.index_in(wanted, table["row_id"].combine_chunks())), others
+
+
+def _in_form(part: pa.Table, reach: float, form: Form | None) -> pa.Table:
+    """The part itself, or its rows that score as well as a hit with their parents in canonical form."""
+    if form is None:
+        return part
+    part = part.filter(pc.greater_equal(part["score"], pa.scalar(reach, pa.float32())))
+    place = part.schema.get_field_index("parent_smiles")
+    parents = [form(parent) for parent in part["parent_smiles"].to_pylist()]
+    return part.set_column(place, part.schema.field(place), pa.array(parents, pa.string()))
 
 
 def _assemble(plan: Plan, rows: pa.Table, duplicates: dict[str, list[str]]) -> pa.Table:
