@@ -7,9 +7,10 @@ rows. Memory does not grow with the file.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from cinchona.datasets.config import ReaderConfig
 from cinchona.datasets.inputs import find_inputs
@@ -17,7 +18,7 @@ from cinchona.datasets.opening import open_input
 from cinchona.datasets.parquetrows import read_rows
 from cinchona.datasets.partitions import STRIDE, LibraryFile, Partition, library_digest
 from cinchona.datasets.prepared_parts import read_prepared
-from cinchona.datasets.rowbuilder import RowBuilder
+from cinchona.datasets.rowbuilder import RowBuilder, Unreadable
 from cinchona.datasets.scanning import read_blocks, record_start
 from cinchona.datasets.sdfrecords import sdf_reader
 from cinchona.datasets.sniffing import splitter_of
@@ -102,8 +103,18 @@ def open_library(
     return library
 
 
-def read_partition(partition: Partition) -> tuple[CompoundBatch, tuple[Reject, ...]]:
+def read_partition(
+    partition: Partition,
+    *,
+    begin: Callable[[int], None] = lambda _: None,
+    skip: Mapping[int, Reject] = MappingProxyType({}),
+) -> tuple[CompoundBatch, tuple[Reject, ...]]:
     """Read one partition.
+
+    Args:
+        partition: Which records.
+        begin: Called with the row id of each record of a text format before it is read.
+        skip: Records of text formats that are not to be read, by row id; they come back as these rejects.
 
     Returns:
         The readable rows (columns ``row_id``, ``compound_id``, ``smiles``, ``flags``, then the extra columns) and the
@@ -118,7 +129,7 @@ def read_partition(partition: Partition) -> tuple[CompoundBatch, tuple[Reject, .
         return given, unreadable
     builder = RowBuilder(partition.layout, partition.first_row)
     try:
-        _fill(partition, builder)
+        _fill(partition, builder, begin, skip)
     except FileNotFoundError as error:
         raise InputError("the file is gone", where=partition.path, remedy="put it back and run again") from error
     n_read = builder.next_row - partition.first_row
@@ -144,13 +155,18 @@ def raw_records(partition: Partition) -> Iterator[tuple[bytes | None, int]]:
             yield from ((record, len(record)) for record in block.records())
 
 
-def _fill(partition: Partition, builder: RowBuilder) -> None:
+def _fill(partition: Partition, builder: RowBuilder, begin: Callable[[int], None], skip: Mapping[int, Reject]) -> None:
     if partition.format == "parquet":
         read_rows(partition, builder)
         return
     read = record_reader(partition)
     for record, length in raw_records(partition):
-        builder.add(too_long(length, partition.layout) if record is None else read(record))
+        begin(builder.next_row)
+        if builder.next_row in skip:
+            known = skip[builder.next_row]
+            builder.add(Unreadable(known.reason, known.stage))
+        else:
+            builder.add(too_long(length, partition.layout) if record is None else read(record))
 
 
 def record_reader(partition: Partition) -> RecordReader:

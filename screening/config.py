@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 
 from cinchona.settings import Config
 
@@ -62,5 +62,16 @@ class ExecutorConfig(Config):
     stall_seconds: float = Field(30.0, ge=5.0, le=86_400.0)
     """Silence after which a Dask worker counts as stalled, in seconds; it is started again, and its work given to others.
     Noticed within twice that time."""
+    watchdog: bool = True
+    """Score in child processes that are watched, so that a molecule that crashes, hangs or takes all memory costs its own
+    row only. Without it, such a molecule costs its partition."""
+    molecule_seconds: float = Field(30.0, ge=0.5, le=86_400.0)
+    """CPU time in seconds after which a molecule alone counts as hanging; four times that if it uses none. Larger pieces
+    have more, by the pace seen so far."""
+    molecule_memory: ByteSize = Field(ByteSize(4 << 30), ge=64 << 20, validate_default=True)
+    """Memory by which a process may grow while it scores, for example ``4GiB``; beyond it, it is ended."""
+    poison_rows: int = Field(50, ge=1, le=1_000_000)
+    """Rows of one partition that may crash, hang or take all memory; with more the partition fails, since then scorer or
+    installation is the likelier cause."""
     lease_seconds: float = Field(60.0, gt=0.5, le=3_600.0)
     """Silence after which another driver may take the run folder over, in seconds."""

@@ -22,6 +22,7 @@ from cinchona.screening.lease import Lease
 from cinchona.screening.plan import Plan, partition_rows, partitions
 from cinchona.screening.receipts import BadReceipt, Receipt, quarantine, verify_receipt
 from cinchona.screening.scorers import ScorerSource
+from cinchona.screening.watch.watched import WatchedWork, watched
 from cinchona.screening.work import PartitionWork
 
 logger = logging.getLogger(__name__)
@@ -119,10 +120,11 @@ def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], 
     with (
         stops_in_order() as interruption,
         progress(rows.total, "scoring") as shown,
+        closing(watched(work, assignment.executor)) as watched_work,
         closing(make_executor(assignment.executor)) as executor,
     ):
         shown.advance(rows.done)
-        driver = _Driver(executor, work, doing, shown, lease, observe)
+        driver = _Driver(executor, watched_work, doing, shown, lease, observe)
         for _ in range(_TRIES):
             driver.try_each(interruption.until(partitions(folder, skip=doing.done)))
     _judge(folder, doing, interruption)
@@ -179,7 +181,7 @@ class _Driver:
     """Everything that a round of work needs."""
 
     executor: Executor
-    work: PartitionWork
+    work: WatchedWork
     doing: Doing
     shown: Progress
     lease: Lease

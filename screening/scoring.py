@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cinchona.errors import RetryableError
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch, Reject, Scores, Stage, concatenate
+from cinchona.screening.watch.notes import Note, Phase, unnoted
 
 logger = logging.getLogger(__name__)
 
@@ -25,22 +26,42 @@ class Scored:
     """The scorer's rejects, and rows on which it raised."""
 
 
-def score_in_batches(scorer: Scorer, batch: CompoundBatch, *, rows: int) -> Scored:
+def score_in_batches(scorer: Scorer, batch: CompoundBatch, *, rows: int, note: Note = unnoted) -> Scored:
     """Score ``batch`` in slices of ``rows``; every row comes back as a score or a reject.
 
     If the scorer raises or breaks its contract on a slice, the slice is halved until the rows at fault stand alone;
     only those become rejects.
     """
+    slices = []
+    for number, part in enumerate(sliced(batch, rows)):
+        note(Phase.SCORE, number, len(part))
+        slices.append(score_slice(scorer, part))
+    return joined(slices)
+
+
+def sliced(batch: CompoundBatch, rows: int) -> Iterator[CompoundBatch]:
+    """The slices that a scorer gets at once."""
+    return (batch.slice(start, min(rows, len(batch) - start)) for start in range(0, len(batch), rows))
+
+
+def score_slice(scorer: Scorer, batch: CompoundBatch) -> Scored:
+    """Score one slice; see :func:`score_in_batches`."""
     parts: list[Scores] = []
     rejects: list[Reject] = []
-    for start in range(0, len(batch), rows):
-        for part in _bisect(scorer, batch.slice(start, min(rows, len(batch) - start))):
-            if isinstance(part, Reject):
-                rejects.append(part)
-            else:
-                parts.append(part)
-                rejects += part.rejects
+    for part in _bisect(scorer, batch):
+        if isinstance(part, Reject):
+            rejects.append(part)
+        else:
+            parts.append(part)
+            rejects += part.rejects
     return Scored(concatenate(parts) if parts else None, tuple(rejects))
+
+
+def joined(slices: Iterable[Scored]) -> Scored:
+    """What became of consecutive slices, as one."""
+    parts = list(slices)
+    scores = [part.scores for part in parts if part.scores is not None]
+    return Scored(concatenate(scores) if scores else None, tuple(r for part in parts for r in part.rejects))
 
 
 def _bisect(scorer: Scorer, batch: CompoundBatch) -> Iterator[Scores | Reject]:

@@ -17,10 +17,11 @@ from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.partitions import Partition
 from cinchona.datasets.prepared_parts import read_prepared
 from cinchona.datasets.sources import read_partition
-from cinchona.datasets.standardize import standardize_batch
+from cinchona.datasets.standardize import StandardizedBatch, standardize_batch
 from cinchona.digests import digest_file, digest_table
 from cinchona.errors import LockedError
 from cinchona.protocols import Scorer
+from cinchona.records import CompoundBatch
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.layout import TableLayout
@@ -30,6 +31,7 @@ from cinchona.screening.receipts import Receipt, commit_receipt, read_receipt
 from cinchona.screening.scorers import ScorerSource
 from cinchona.screening.scoring import score_in_batches
 from cinchona.screening.threads import one_thread
+from cinchona.screening.watch.notes import Note, Phase, unnoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ class PartitionWork:
     epoch: int
     """Epoch of the driver that orders the work."""
 
-    def __call__(self, partition: Partition) -> Receipt:
+    def __call__(self, partition: Partition, note: Note = unnoted) -> Receipt:
         """Score ``partition`` and commit the result.
+
+        Args:
+            partition: The rows.
+            note: Told what is at work, so that a watchdog knows.
 
         Returns:
             The receipt that counts, which may be that of an earlier or faster attempt.
@@ -61,12 +67,27 @@ class PartitionWork:
             LockedError: if another driver has taken the run over since.
             RetryableError: if the disk is full, read-only or failing.
         """
-        folder = RunFolder(Path(self.root))
-        finished = read_receipt(folder.receipt(partition.partition_id))
-        if finished is not None and finished.plan == self.plan:
+        finished = self.finished(partition)
+        if finished is not None:
             return finished
         watch = Stopwatch()
-        table = self._score(partition, watch)
+        table = self._score(partition, watch, note)
+        note(Phase.WRITE, 0, 0)
+        return self.commit(partition, table, watch)
+
+    def finished(self, partition: Partition) -> Receipt | None:
+        """The receipt of ``partition``, if some attempt has committed it."""
+        receipt = read_receipt(RunFolder(Path(self.root)).receipt(partition.partition_id))
+        return receipt if receipt is not None and receipt.plan == self.plan else None
+
+    def commit(self, partition: Partition, table: pa.Table, watch: Stopwatch) -> Receipt:
+        """Write the table of ``partition`` and publish its receipt, unless another attempt was first.
+
+        Raises:
+            LockedError: if another driver has taken the run over since.
+            RetryableError: if the disk is full, read-only or failing.
+        """
+        folder = RunFolder(Path(self.root))
         part = folder.new_part(partition.partition_id)
         with watch.step("write"):
             write_part(table, part, partition_id=partition.partition_id)
@@ -74,10 +95,12 @@ class PartitionWork:
         self._require_current(folder)
         return commit_receipt(folder, receipt.model_copy(update={"seconds": watch.seconds}))
 
-    def _score(self, partition: Partition, watch: Stopwatch) -> pa.Table:
+    def _score(self, partition: Partition, watch: Stopwatch, note: Note) -> pa.Table:
+        note(Phase.OPEN, 0, 0)
         with watch.step("open"):
             scorer = self.scorer.open()
-        return _scored_table(partition, scorer, self.layout, watch, rules=self.standardize, batch_rows=self.batch_rows)
+        rows = _scored_rows(partition, scorer, watch, rules=self.standardize, batch_rows=self.batch_rows, note=note)
+        return build_part(rows, self.layout)
 
     def _receipt(self, folder: RunFolder, partition: Partition, table: pa.Table, part: Path) -> Receipt:
         rejected = table.filter(pc.equal(table.column("status"), REJECTED))
@@ -123,34 +146,41 @@ def score_partition(
         The table of its rows, and the wall time of reading, standardizing and scoring in seconds.
     """
     watch = Stopwatch()
-    return _scored_table(partition, scorer, layout, watch, rules=rules, batch_rows=batch_rows), watch.seconds
+    scored = _scored_rows(partition, scorer, watch, rules=rules, batch_rows=batch_rows, note=unnoted)
+    return build_part(scored, layout), watch.seconds
 
 
-def _scored_table(
+def _scored_rows(
     partition: Partition,
     scorer: Scorer,
-    layout: TableLayout,
     watch: Stopwatch,
     *,
     rules: StandardizeConfig,
     batch_rows: int,
-) -> pa.Table:
+    note: Note,
+) -> PartitionRows:
+    note(Phase.READ, 0, partition.n_rows)
     if partition.format == "prepared":
         with watch.step("read"):
             given, standardized, unreadable = read_prepared(partition)
     else:
         with watch.step("read"):
             given, unreadable = read_partition(partition)
+        note(Phase.STANDARDIZE, 0, len(given))
         with watch.step("standardize"):
-            standardized = standardize_batch(given, rules, codes=_uses_codes(scorer))
+            standardized = standardize_batch(given, rules, codes=uses_codes(scorer))
     with watch.step("score"), one_thread():
-        distinct = standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
-        scored = score_in_batches(scorer, distinct, rows=batch_rows)
-    rows = PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)
-    return build_part(rows, layout)
+        scored = score_in_batches(scorer, distinct_of(standardized), rows=batch_rows, note=note)
+    return PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)
 
 
-def _uses_codes(scorer: Scorer) -> bool:
+def distinct_of(standardized: StandardizedBatch) -> CompoundBatch:
+    """The compounds of a partition, each once: what is scored."""
+    return standardized.batch.take(np.flatnonzero(standardized.duplicate_of < 0))
+
+
+def uses_codes(scorer: Scorer) -> bool:
+    """Whether ``scorer`` reads graph codes where a batch has them."""
     return bool(getattr(getattr(scorer, "inner", scorer), "uses_codes", False))
 
 

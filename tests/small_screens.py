@@ -45,9 +45,13 @@ def small_settings(
     method: str = "none",
     lease_seconds: float = 60.0,
     stall_seconds: float = 30.0,
+    watch: dict[str, Any] | None = None,
     **screen: Any,
 ) -> Settings:
-    """Settings of a screen that takes a second: partitions of 100 rows, batches of 32."""
+    """Settings of a screen that takes a second: partitions of 100 rows, batches of 32.
+
+    Serial ones are unwatched unless ``watch`` says how, so that tests can reach into them.
+    """
     return Settings(
         standardize=StandardizeConfig(method=method),
         screen=ScreenConfig(**{"partition_rows": 100, "batch_rows": 32, "top_k": 20, **screen}),
@@ -58,6 +62,7 @@ def small_settings(
             lease_seconds=lease_seconds,
             stall_seconds=stall_seconds,
             dashboard=False,
+            **({"watchdog": kind != "serial"} if watch is None else watch),
         ),
     )
 

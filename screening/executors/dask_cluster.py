@@ -210,6 +210,12 @@ class _WorkPlugin(WorkerPlugin):
         except Exception as error:  # noqa: BLE001 - reported with each item
             self.error = error
 
+    def teardown(self, worker: Worker) -> None:
+        """End what the work has started."""
+        close = getattr(self.work, "close", None)
+        if close is not None:
+            close()
+
 
 def _apply(item: object) -> bytes:
     plugin = get_worker().plugins[_PLUGIN]

@@ -41,6 +41,11 @@ def packed(value: object) -> bytes:
     return data
 
 
+def received(data: bytes) -> Any:  # noqa: ANN401 - whatever was packed
+    """What :func:`packed` packed."""
+    return cloudpickle.loads(data)
+
+
 @lru_cache(maxsize=1)
 def unpickled(work: bytes) -> Callable[[Any], Any]:
     """The work, unpickled once in each worker."""

@@ -115,15 +115,18 @@ def test_a_worker_that_dies_once_is_forgiven(library, tmp_path):
     assert (result.rows, result.scored) == (ROWS, ROWS)
 
 
-def test_a_compound_that_kills_its_worker_costs_its_partition_only(tmp_path):
-    """Until then all others are done, and the run says what is missing and can be resumed."""
+def test_unwatched_a_compound_that_kills_its_worker_costs_its_partition_only(tmp_path):
+    """Until then all others are done, and the run says what is missing and can be resumed; watched, it costs its row."""
     library = tmp_path / "library.smi"
     library.write_text("\n".join(f"{'C' * (i % 40 + 1)}{'[Xe]' if i == 777 else ''} id{i}" for i in range(ROWS)))
     scorer = CheapScorer(kills="[Xe]")
     with pytest.raises(RetryableError, match="1 partitions failed; the first, partition 7") as stopped:
-        screen(library, model=scorer, out=tmp_path / "run", settings=small_settings("processes"))
+        unwatched = small_settings("processes", watch={"watchdog": False})
+        screen(library, model=scorer, out=tmp_path / "run", settings=unwatched)
     assert stopped.value.exit_code == ExitCode.RETRYABLE
     assert status(tmp_path / "run").partitions_done == 9
+    result = resume(tmp_path / "run", model=scorer, executor=small_settings("processes").executor)
+    assert (result.scored, result.rejected) == (ROWS - 1, 1)
 
 
 def test_errors_that_another_try_can_mend_stop_at_once(library, tmp_path):

@@ -1,0 +1,1 @@
+"""Scoring in watched child processes, so that a molecule that crashes, hangs or takes all memory costs its own row only."""

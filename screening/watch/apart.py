@@ -1,0 +1,141 @@
+"""A watchdog in a process of its own, for workers with many threads, which must not fork."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from cinchona.errors import WorkerDiedError
+from cinchona.protocols import Failed
+from cinchona.screening.executors.spawning import single_threaded_children
+from cinchona.screening.executors.transport import call, outcome, packed, received
+
+_PROGRAM: Final = "import sys; from cinchona.screening.watch.apart import serve; serve(int(sys.argv[1]))"
+_BEAT: Final = b""
+_SILENCE: Final = 60.0
+"""Seconds without a beat after which it counts as stopped."""
+_OPENING: Final = 600.0
+"""Seconds for the first beat: until then it loads libraries and the model."""
+_TRIES: Final = 2
+
+
+class WatchdogApart:
+    """Sends partitions to a watchdog process and waits for their receipts; the process is started again if it dies.
+
+    Args:
+        work: The pickled work.
+        rules: What a molecule may take, see :class:`~cinchona.screening.watch.rules.WatchRules`.
+    """
+
+    def __init__(self, work: bytes, rules: object) -> None:
+        self._work, self._rules = work, rules
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def __call__(self, partition: object) -> Any:  # noqa: ANN401 - the receipt; its class need not be loaded before it comes
+        """Have ``partition`` done.
+
+        Raises:
+            WorkerDiedError: if the watchdog itself died at it twice.
+            Exception: whatever the work raised.
+        """
+        for _ in range(_TRIES):
+            answer = self._asked(packed(partition))
+            if answer is not None:
+                came = outcome(partition, answer)
+                if isinstance(came, Failed):
+                    raise came.error
+                return came.result
+            self.close()
+        raise WorkerDiedError(
+            "the watchdog process died each time it was given this partition",
+            where=str(partition)[:200],
+            remedy="look for limits of memory and processes; the same command tries again",
+        )
+
+    def close(self) -> None:
+        """End the process, and with it its children."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5.0)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _asked(self, partition: bytes) -> bytes | None:
+        """The answer, or None if the process died or fell silent."""
+        try:
+            connection = self._connection or self._started()
+            connection.send_bytes(partition)
+            patience = _OPENING
+            while connection.poll(patience):
+                answer = connection.recv_bytes()
+                if answer != _BEAT:
+                    return answer
+                patience = _SILENCE
+        except (EOFError, OSError):
+            return None
+        if self._process is not None:
+            self._process.kill()
+        return None
+
+    def _started(self) -> Connection:
+        ours, theirs = Pipe()
+        with theirs, single_threaded_children():
+            # -P: the folder that a worker happens to stand in is no place to import from.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+            )
+        ours.send_bytes(packed((self._work, self._rules)))
+        self._connection = ours
+        return ours
+
+
+class _Server:
+    """Does partitions in the watchdog process; what cannot be unpickled or opened there is told with each of them."""
+
+    def __init__(self, connection: Connection, work: bytes, rules: Any) -> None:  # noqa: ANN401 - see WatchdogApart
+        self._connection, self._work, self._rules = connection, work, rules
+        self._dog: Any = None
+
+    def __call__(self, partition: Any) -> Any:  # noqa: ANN401 - a partition; its receipt
+        from cinchona.screening.watch.watchdog import Watchdog
+
+        if self._dog is None:
+            self._dog = Watchdog(received(self._work), self._rules, beat=lambda: self._connection.send_bytes(_BEAT))
+        return self._dog(partition)
+
+    def close(self) -> None:
+        if self._dog is not None:
+            self._dog.close()
+
+
+def serve(descriptor: int) -> None:
+    """Be the watchdog process: do what comes through the pipe until it closes.
+
+    Args:
+        descriptor: File descriptor of the pipe.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):  # stopping in order is the driver's business
+        signal.signal(number, signal.SIG_IGN)
+    connection = Connection(descriptor)
+    with (
+        contextlib.suppress(EOFError, OSError),
+        closing(_Server(connection, *received(connection.recv_bytes()))) as server,
+    ):
+        while True:
+            connection.send_bytes(call(server, received(connection.recv_bytes())))
