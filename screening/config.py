@@ -60,8 +60,8 @@ class ExecutorConfig(Config):
     dashboard: bool = True
     """Offer Dask's dashboard on this machine (loopback only, any free port)."""
     stall_seconds: float = Field(30.0, ge=5.0, le=86_400.0)
-    """Silence after which a Dask worker counts as stalled, in seconds; it is started again, and its work given to others.
-    Noticed within twice that time."""
+    """Silence after which a worker process counts as stalled, in seconds; it is started again, and its work given to
+    others. Noticed within twice that time."""
     watchdog: bool = True
     """Score in child processes that are watched, so that a molecule that crashes, hangs or takes all memory costs its own
     row only. Without it, such a molecule costs its partition."""

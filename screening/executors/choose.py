@@ -16,7 +16,7 @@ def make_executor(config: ExecutorConfig) -> Executor:
     if config.kind == "serial":
         return SerialExecutor()
     if config.kind == "processes":
-        return ProcessExecutor(workers, max_in_flight=config.in_flight)
+        return ProcessExecutor(workers, max_in_flight=config.in_flight, stall_seconds=config.stall_seconds)
     from cinchona.screening.executors.dask_cluster import DaskExecutor
 
     return DaskExecutor(

@@ -34,8 +34,12 @@ _CONFIG: Final = {
     "distributed.comm.timeouts.connect": "30s",
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65536},
     "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.profile.enabled": False,
 }
-"""Dask settings of our cluster. An item becomes a suspect after its second worker died."""
+"""Dask settings of our cluster. An item becomes a suspect after its second worker died. Dask's own profiler and clocks, which
+look fifty to a hundred times a second at work that is done elsewhere, are slowed down."""
 
 
 class DaskExecutor:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,9 +15,12 @@ from typing import Final
 
 from cinchona.errors import WorkerDiedError
 from cinchona.protocols import Done, Failed, Item, Result
+from cinchona.screening.executors.heartbeat import BEAT_SECONDS, Heartbeats, Listener
 from cinchona.screening.executors.serial import closed_error
 from cinchona.screening.executors.spawning import hidden_main, live_with_parent, single_threaded_children
 from cinchona.screening.executors.transport import call_packed, outcome, packed
+
+logger = logging.getLogger(__name__)
 
 _TRIES_ALONE: Final = 2
 """Times that an item is tried with no other beside it before it is blamed for the death of its worker."""
@@ -24,17 +31,21 @@ class ProcessExecutor:
 
     A worker that dies takes the pool with it and nobody can tell whose fault it was. So the pool is started again and
     the items that were in flight are tried again, one at a time with nothing beside them; the one that kills its worker
-    twice comes back as failed, the others come back done.
+    twice comes back as failed, the others come back done. A worker that gives no sign of life counts as dead.
 
     Args:
         workers: Processes that work at the same time.
         max_in_flight: Items drawn and not yet come back; default: two a worker.
+        stall_seconds: Silence after which a worker counts as stalled, in seconds: stopped, or held in native code that
+            never ends. It is killed.
     """
 
-    def __init__(self, workers: int, *, max_in_flight: int | None = None) -> None:
+    def __init__(self, workers: int, *, max_in_flight: int | None = None, stall_seconds: float = 30.0) -> None:
         self._workers = workers
         self._max_in_flight = max_in_flight or 2 * workers
+        self._stall_seconds = stall_seconds
         self._pool: ProcessPoolExecutor | None = None
+        self._listener: Listener | None = None
         self._left_behind = False
         self._closed = False
 
@@ -66,6 +77,7 @@ class ProcessExecutor:
                 pending.update((self._submit(work, i), i) for i in islice(items, self._max_in_flight - len(pending)))
                 if not pending:
                     return
+                self._wait(pending)
                 answers, suspects = _harvest(pending)
                 for item, answer in answers:
                     yield outcome(item, answer)
@@ -80,16 +92,34 @@ class ProcessExecutor:
     def _alone(self, work: bytes, item: Item) -> Done[Item, Result] | Failed[Item]:
         for _ in range(_TRIES_ALONE):
             future: Future[bytes] = self._submit(work, item)
+            self._wait([future])
             if not isinstance(future.exception(), BrokenProcessPool):
                 return outcome(item, future.result())
             self._drop_pool(kill=True)
         return Failed(item, worker_died(item))
 
+    def _wait(self, pending: Iterable[Future[bytes]]) -> None:
+        """Wait until one of ``pending`` is done; workers that fall silent meanwhile are killed, which breaks the pool."""
+        waiting = list(pending)
+        while not wait(waiting, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED).done:
+            assert self._listener is not None
+            for pid in self._listener.stalled(self._pids()):
+                logger.warning("worker %d gives no sign of life; it is started again", pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _pids(self) -> list[int]:
+        return list((self._pool._processes or {}) if self._pool is not None else {})  # noqa: SLF001 - as above
+
     def _submit(self, work: bytes, item: Item) -> Future[bytes]:
         while True:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=live_with_parent)
+                heartbeats = Heartbeats(context, self._workers)
+                self._listener = Listener(heartbeats, self._stall_seconds)
+                self._pool = ProcessPoolExecutor(
+                    self._workers, mp_context=context, initializer=_begin, initargs=(heartbeats,)
+                )
             try:
                 with single_threaded_children(), hidden_main():
                     return self._pool.submit(call_packed, work, item)
@@ -105,6 +135,11 @@ class ProcessExecutor:
                     process.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+
+
+def _begin(heartbeats: Heartbeats) -> None:
+    live_with_parent()
+    heartbeats.begin()
 
 
 def worker_died(item: object) -> WorkerDiedError:

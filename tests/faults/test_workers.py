@@ -20,6 +20,7 @@ from small_screens import nci_library, score_table, small_settings
 from cinchona.errors import CinchonaError, ExitCode, RetryableError, WorkerDiedError
 from cinchona.pipelines.screen import resume, screen, status
 from cinchona.protocols import Done, Failed
+from cinchona.screening.executors import make_executor
 from cinchona.screening.run import MAX_FAILURES
 
 ROWS = 1_000
@@ -74,12 +75,13 @@ def test_random_workers_are_killed(kind, library, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stopped_worker_is_replaced(library, tmp_path):
+@pytest.mark.parametrize("kind", ["dask", "processes"])
+def test_a_stopped_worker_is_replaced(kind, library, tmp_path):
     """SIGSTOP: the process is there, holds a partition and never answers."""
     clean = screen(library, model=SLOW, out=tmp_path / "clean", settings=small_settings())
     killer = WorkerKiller(tmp_path / "hurt", every=0.1, kills=1, signal_number=signal.SIGSTOP)
     killer.start()
-    settings = small_settings("dask", stall_seconds=5.0)
+    settings = small_settings(kind, stall_seconds=5.0, watch={"molecule_seconds": 2.0})
     begun = time.monotonic()
     hurt = screen(library, model=SLOW, out=tmp_path / "hurt", settings=settings)
     killer.over.set()
@@ -95,11 +97,10 @@ substitute = partial(re.sub, r"^(a+)+$", "x")
 
 
 @pytest.mark.slow
-def test_an_item_that_never_ends_is_given_up_and_costs_no_other():
-    from cinchona.screening.executors import DaskExecutor
-
+@pytest.mark.parametrize("kind", ["dask", "processes"])
+def test_an_item_that_never_ends_is_given_up_and_costs_no_other(kind):
     items = ["a", "b", ENDLESS, "aa", "c", "aaa"]
-    with closing(DaskExecutor(2, dashboard=False, stall_seconds=5.0)) as executor:
+    with closing(make_executor(small_settings(kind, stall_seconds=5.0).executor)) as executor:
         outcomes = list(executor.map(substitute, items))
     failed = [o for o in outcomes if isinstance(o, Failed)]
     assert [o.item for o in failed] == [ENDLESS]

@@ -193,3 +193,26 @@ def test_a_cluster_that_does_not_start_is_tried_again_then_retryable(monkeypatch
     executor.close()
     assert len(starts) == dask_cluster._STARTS > 3, "as many tries as the fault tests kill workers, and one more"
     assert "trying again" in caplog.text
+
+
+class _Beats:
+    """Heartbeats that a test writes."""
+
+    def __init__(self) -> None:
+        self.now: dict[int, int] = {}
+
+    def counts(self) -> dict[int, int]:
+        return self.now
+
+
+def test_silence_is_counted_in_looks():
+    from cinchona.screening.executors.heartbeat import Listener
+
+    beats = _Beats()
+    listener = Listener(beats, 3.0)
+    found = []
+    for look in range(12):
+        beats.now = {1: look + 1, 2: min(look + 1, 5)}  # the second stops after five, a third has not begun
+        found.append(listener.stalled([1, 2, 3]))
+    assert found[:8] == [[]] * 8
+    assert found[8:] == [[2]] * 4
