@@ -73,6 +73,10 @@ test: $(VENV)/.installed-dev ## Run every test, with coverage
 test-slurm: $(VENV)/.installed-dev ## Run the tests on a real SLURM of one node, which they start (Debian: slurm-wlm, munge)
 	$(BIN)/pytest tests/slurm $(PYTEST_ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.installed-dev ## Run the long set of injected faults and print what was measured (half an hour)
+	$(BIN)/pytest tests/faults -m long --timeout 1800 -p no:randomly $(PYTEST_ARGS)
+
 # ------------------------------------------------------------------------------------------------- checks
 CHECKS := check-lint check-types check-imports check-layout check-tree check-wheel check-docs
 # The code beside this file is checked, whatever is installed.

@@ -12,6 +12,7 @@ driver begins; a driver that begins later takes the next epoch, which fences off
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -22,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
-from cinchona.errors import LockedError
+from cinchona.errors import LockedError, RetryableError
 from cinchona.files import disk_errors, write_text
 from cinchona.screening.lease_record import LeaseRecord, own_record, read_record
 from cinchona.screening.publish import publish_first
@@ -138,8 +139,14 @@ class Lease:
         self.record = self.record.model_copy(update={"released": True})
         if self.record.crew:
             self._path.unlink(missing_ok=True)
-        elif self._path.exists():
-            write_text(self._path, self.record.model_dump_json())
+            return
+        try:
+            if self._path.exists():
+                write_text(self._path, self.record.model_dump_json())
+        except RetryableError as error:
+            logger.warning("cannot give the run folder back in writing: %s", error)
+            with contextlib.suppress(OSError):
+                os.utime(self._path, (0, 0))  # needs no room on a full disk; whoever comes finds it silent for long
 
     def __enter__(self) -> Self:
         return self

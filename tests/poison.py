@@ -66,11 +66,13 @@ class PoisonedScorer(CheapScorer):
         return replace(scores, rejects=(*scores.rejects, *rejects))
 
 
+_LINKS = ("C", "O", "N", "S", "C(C)", "C(F)", "C(Cl)", "C(=O)")
+
+
 def poisoned_library(path: Path, rows: int, at: dict[int, str]) -> Path:
-    """A library of ``rows`` distinct alkyl amines with the given atoms in the given rows."""
+    """A library of up to 262,144 small distinct compounds, with the given atoms beside those of the given rows."""
     with path.open("w") as file:
         for row in range(rows):
-            a, b = divmod(row, 40)
-            plain = f"{'C' * (a % 40 + 1)}N{'C' * (b + 1)}O{'C' * (a // 40 + 1)}"
-            file.write(f"{plain}{'.' + at[row] if row in at else ''} id{row}\n")
+            links = "".join(_LINKS[(row >> shift) & 7] for shift in (15, 12, 9, 6, 3, 0))
+            file.write(f"BrC{links}CI{'.' + at[row] if row in at else ''} id{row}\n")
     return path

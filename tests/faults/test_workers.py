@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
-import threading
 import time
 from contextlib import closing
 from functools import partial
@@ -16,6 +14,7 @@ import psutil
 import pytest
 from cheap_scorer import CheapScorer
 from small_screens import nci_library, score_table, small_settings
+from worker_killer import WorkerKiller
 
 from cinchona.errors import CinchonaError, ExitCode, RetryableError, WorkerDiedError
 from cinchona.pipelines.screen import resume, screen, status
@@ -30,34 +29,6 @@ SLOW = CheapScorer(seconds=0.15)
 @pytest.fixture(scope="module")
 def library(tmp_path_factory) -> Path:
     return nci_library(tmp_path_factory.mktemp("library") / "library.csv", ROWS)
-
-
-class WorkerKiller(threading.Thread):
-    """Sends a signal to a random worker process of this one, again and again, from the first receipt in a folder on."""
-
-    def __init__(
-        self, folder: Path, *, every: float, kills: int, signal_number: signal.Signals = signal.SIGKILL
-    ) -> None:
-        super().__init__(daemon=True)
-        self._folder, self._every, self._wanted, self._signal = folder, every, kills, signal_number
-        self.kills, self.over = 0, threading.Event()
-
-    def run(self) -> None:
-        chance = random.Random(7)
-        while not any(self._folder.glob("receipts/*/*.json")) and not self.over.wait(0.05):
-            pass
-        while self.kills < self._wanted and not self.over.wait(self._every):
-            workers = [p for p in psutil.Process().children(recursive=True) if _is_worker(p)]
-            if workers:
-                chance.choice(workers).send_signal(self._signal)
-                self.kills += 1
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    try:
-        return "spawn_main" in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
 
 
 @pytest.mark.slow
