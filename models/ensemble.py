@@ -25,6 +25,7 @@ from cinchona.records import CompoundBatch, Endpoint, Reject
 
 if TYPE_CHECKING:
     from cinchona.models.network import GraphNet
+    from cinchona.models.start_choice import StartChoice
 
 _CHUNK_BONDS: Final = 40_000
 _TITLES: Final = {
@@ -66,6 +67,7 @@ class GraphEnsemble(ArrayScorer):
         self.scaling = scaling
         self.features = features
         self.origin: dict[str, str] = {}
+        self.start: StartChoice | None = None
         self._weights: tuple[dict[str, np.ndarray], ...] = tuple(
             {name: tensor.detach().numpy() for name, tensor in member.state_dict().items()} for member in members
         )

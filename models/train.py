@@ -30,6 +30,7 @@ from cinchona.models.network import GraphNet
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.schedule import Schedule
 from cinchona.models.scorers import endpoints_of
+from cinchona.models.start_choice import AUTO, choose_start
 from cinchona.models.starting import starting_encoder
 from cinchona.models.task_loss import task_loss
 from cinchona.models.threads import one_torch_thread
@@ -71,6 +72,10 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     """
     _check_names(training.lower_is_better, table)
     scaling = TargetScaling.fit(table.values[split.train], table.targets)
+    choice = None
+    if training.pretrained == AUTO:
+        choice = choose_start(table, split, network=network, training=training, seed=seed, fit=fit_ensemble)
+        training = training.model_copy(update={"pretrained": choice.pretrained})
     encoder = starting_encoder(training.pretrained, network)
     features = _features(table, split, network)
     data = _data(table, split, scaling, network=network, training=training, features=features)
@@ -93,7 +98,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
         members = _side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
     endpoints = endpoints_of(table.targets, training.lower_is_better)
     ensemble = GraphEnsemble(members, network=network, endpoints=endpoints, scaling=scaling, features=features)
-    ensemble.origin = origin
+    ensemble.origin, ensemble.start = origin, choice
     return ensemble
 
 

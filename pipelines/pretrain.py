@@ -102,11 +102,13 @@ def pretrain(
         opened = open_library(names, staging=work / "staged", reader=chosen.reader)
         key = _key(opened, chosen, seed)
         if folder.exists() and any(folder.iterdir()):
-            found = _found(folder, key)
+            found: PretrainResult | None = _found(folder, key, _epochs(chosen))
         else:
             with (tracker or NullTracker()).run("pretrain", kind="pretrain", tags={"seed": str(seed)}) as run:
                 found = _carry_out(opened, names, folder, work, settings=chosen, seed=seed, key=key, run=run)
     shutil.rmtree(work, ignore_errors=True)
+    if found is None:
+        raise _taken(folder)
     return found
 
 
@@ -134,8 +136,7 @@ def _carry_out(  # noqa: PLR0913 - library, places, settings, record
         state=work / "state.safetensors",
         key=key,
     )
-    epochs = settings.pretraining.epochs
-    with progress(epochs * sum(corpus.sizes), "pretraining", unit="molecules") as bar:
+    with progress(_epochs(settings) * sum(corpus.sizes), "pretraining", unit="molecules") as bar:
 
         def show(record: EpochRecord, molecules: int) -> None:
             shown = {"loss": round(record.train_loss, 4)}
@@ -186,6 +187,7 @@ def _card(
             "descriptors_explained_least": float(explained[:k].min()),
             "bits_explained_median": float(np.median(explained[k:])),
         },
+        "epochs": len(trainer.history) // len(trainer.corpus.train),
         "made_with": {
             "command": _command(names, settings, seed),
             "settings": _told(settings),
@@ -233,7 +235,9 @@ def _told(settings: Settings) -> dict[str, Any]:
 
 def _key(opened: Library, settings: Settings, seed: int) -> str:
     """Digest of everything that decides the weights."""
-    rooms = settings.model_dump(mode="json", include={"reader", "standardize", "network", "pretraining"})
+    rooms = settings.model_dump(mode="json", include={"reader", "standardize", "pretraining"})
+    del rooms["pretraining"]["stop_epoch"]  # a state may be carried further
+    rooms["network"] = settings.network.as_spec()
     versions = package_versions(("rdkit",))
     return digest_json([opened.digest, rooms, seed, FEATURE_SCHEMA, CODES_SCHEMA, versions["rdkit"], sys.byteorder])
 
@@ -243,9 +247,17 @@ def _require_free(folder: Path) -> None:
         raise _taken(folder)
 
 
-def _found(folder: Path, key: str) -> PretrainResult:
-    if open_encoder(folder).card.get("key") != key:
-        raise _taken(folder)
+def _epochs(settings: Settings) -> int:
+    """Passes that are asked for."""
+    rules = settings.pretraining
+    return min(rules.stop_epoch or rules.epochs, rules.epochs)
+
+
+def _found(folder: Path, key: str, epochs: int) -> PretrainResult | None:
+    """The finished encoder, if it is the one that is asked for."""
+    card = open_encoder(folder).card
+    if (card.get("key"), card.get("epochs")) != (key, epochs):
+        return None
     logger.info("%s holds this encoder already; nothing was done", folder)
     return _result(folder)
 

@@ -35,7 +35,8 @@ CARD: Final = "card.json"
 """What the encoder is, for people and programs."""
 WEIGHTS: Final = "encoder.safetensors"
 """Its weights."""
-_SHIPPED: Final = Path(__file__).parent.parent / "pretrained"
+SHIPPED: Final = Path(__file__).parent.parent / "pretrained"
+"""Folder of that encoder."""
 _LARGEST: Final = {CARD: 4 << 20, WEIGHTS: 1 << 30}
 
 
@@ -85,7 +86,7 @@ def open_encoder(place: str | Path) -> Encoder:
     Raises:
         ModelFileError: if it is missing, damaged, altered, or made for other features.
     """
-    folder = _SHIPPED if str(place) == DEFAULT else Path(place)
+    folder = SHIPPED if str(place) == DEFAULT else Path(place)
     card = _card(_read(folder, CARD), folder)
     data = _read(folder, WEIGHTS)
     if digest_bytes(data) != card.get("weights"):

@@ -70,6 +70,12 @@ class Pretrainer:
         self._state = TrainingState(self._net, optimizer, rng(seed, "unused"), noise)
         steps = [max(1, math.ceil(size / config.batch_size)) for size in corpus.sizes]
         self._starts = _starts(self._orders(), steps)
+        self._stop = min(config.stop_epoch or config.epochs, config.epochs) * len(corpus.train)
+
+    @property
+    def corpus(self) -> Corpus:
+        """What it learns from."""
+        return self._corpus
 
     @property
     def targets(self) -> PretrainTargets:
@@ -82,21 +88,27 @@ class Pretrainer:
         return self._state.history
 
     def run(self, on_block: Callable[[EpochRecord, int], None]) -> GraphNet:
-        """Go on from the saved state to the end.
+        """Go on from the saved state to the end, or to the epoch to stop after.
 
         Args:
             on_block: Told of every block with the molecules in it, also of those that an earlier run had finished.
 
         Raises:
-            ConfigError: if the training diverges.
+            ConfigError: if the training diverges, or an earlier run came further than this one is to go.
             RetryableError: if the disk is full or failing.
         """
         state, orders = self._state, self._orders()
         state.restore(self._path, key=self._key)
+        if len(state.history) > self._stop:
+            raise ConfigError(
+                "an earlier run has passed the epoch to stop after", where="pretraining.stop_epoch",
+                expected=f"{-(-len(state.history) // len(self._corpus.train))} or more",
+                remedy=f"ask for more, or remove {self._path.name} beside the blocks",
+            )  # fmt: skip
         for record in state.history:
             on_block(record, self._corpus.sizes[orders[record.epoch]])
         with one_torch_thread():
-            while len(state.history) < len(orders):
+            while len(state.history) < self._stop:
                 record = self._block(orders)
                 on_block(record, self._corpus.sizes[orders[record.epoch]])
         return self._net.eval()

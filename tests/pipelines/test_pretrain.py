@@ -80,6 +80,25 @@ def test_the_same_call_does_nothing_and_another_is_refused(made, library, tmp_pa
         pretrain(library, out=tmp_path, settings=settings())
 
 
+def test_a_run_that_is_to_stop_early_is_the_beginning_of_a_longer_one(library, tmp_path, monkeypatch):
+    early = settings("pretraining.stop_epoch=2")
+    stopped = pretrain(library, out=tmp_path / "encoder", settings=early, seed=5)
+    assert open_encoder(stopped.folder).card["epochs"] == 2
+    with pytest.raises(ConfigError, match="taken"):
+        pretrain(library, out=stopped.folder, settings=settings(), seed=5)
+    monkeypatch.setattr("cinchona.pipelines.pretrain.shutil.rmtree", lambda *_, **__: None)  # keep the working folder
+    pretrain(library, out=tmp_path / "on", settings=early, seed=5)
+    (tmp_path / "on/card.json").unlink()
+    (tmp_path / "on/encoder.safetensors").unlink()
+    on = pretrain(library, out=tmp_path / "on", settings=settings(), seed=5)
+    assert on.digest == pretrain(library, out=tmp_path / "calm", settings=settings(), seed=5).digest
+    assert on.digest != stopped.digest
+    (tmp_path / "on/card.json").unlink()
+    (tmp_path / "on/encoder.safetensors").unlink()
+    with pytest.raises(ConfigError, match="passed the epoch"):
+        pretrain(library, out=tmp_path / "on", settings=early, seed=5)
+
+
 def test_too_few_structures_are_refused(tmp_path):
     (tmp_path / "few.smi").write_text("CCO a\nCCC b\n")
     with pytest.raises(NoUsableRowsError, match="2 structures are too few"):
