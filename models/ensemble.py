@@ -15,11 +15,13 @@ from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGr
 from cinchona.errors import ModelFileError
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.config import GraphNetConfig
+from cinchona.models.engine.additive_block import AdditiveBlock, Answers
 from cinchona.models.engine.gemm import GemmName
+from cinchona.models.engine.graphs import FeatureRows
 from cinchona.models.molecule_features import MoleculeFeatures, feature_width
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
-from cinchona.models.serving import Bank, engine_serves, make_bank
+from cinchona.models.serving import Bank, additive_blocks, engine_serves, make_bank
 from cinchona.models.threads import one_torch_thread
 from cinchona.records import CompoundBatch, Endpoint, Reject
 
@@ -111,6 +113,17 @@ class GraphEnsemble(ArrayScorer):
     def coded_outputs(self, molecules: CodedMolecules, extra: np.ndarray | None = None) -> np.ndarray:
         """Outputs of each member for n coded molecules and their features, as :meth:`raw_outputs`, by the engine if it can."""
         return self._bank.outputs(molecules, extra, self.product)
+
+    def additive_blocks(self) -> tuple[FeatureRows, list[AdditiveBlock] | str]:
+        """The networks as sums over atoms, or why they are none; see :func:`~cinchona.models.additive.additive_form`."""
+        scaling, count = self.scaling, len(self._weights)
+        answers = Answers(
+            tuple(e.name for e in self.endpoints),
+            tuple(bool(c) for c in scaling.is_class),
+            np.tile(scaling.scale, (count, 1)),
+            np.tile(scaling.mean, (count, 1)),
+        )
+        return additive_blocks(self.network, self._weights, answers)
 
     def _predictions(self, raw: np.ndarray, *, kept: np.ndarray, rejects: tuple[Reject, ...]) -> Predictions:
         members = self.scaling.to_natural(raw)

@@ -10,9 +10,12 @@ import numpy as np
 from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.datasets.molgraph import features
 from cinchona.models.config import GraphNetConfig
+from cinchona.models.engine.additive_block import AdditiveBlock, Answers, additive_block, directed_block
 from cinchona.models.engine.gemm import GemmName, gemm
 from cinchona.models.engine.gin_networks import GinNetwork, gin_outputs
 from cinchona.models.engine.inference import EngineNetwork, engine_outputs, part_of, passes
+from cinchona.models.engine.graphs import FeatureRows
+from cinchona.models.engine.partial import AtomCentredEncoders
 from cinchona.models.threads import one_torch_thread, product_thread
 
 if TYPE_CHECKING:
@@ -57,6 +60,27 @@ def make_bank(config: GraphNetConfig, weights: Sequence[Weights], members: Calla
     if config.architecture == "dmpnn":
         return _DirectedBank(config, tuple(EngineNetwork.of_weights(each) for each in weights))
     return _GinBank(config, tuple(GinNetwork.of_weights(each, depth=config.depth) for each in weights))
+
+
+def additive_blocks(
+    config: GraphNetConfig, weights: Sequence[Weights], answers: Answers
+) -> tuple[FeatureRows, list[AdditiveBlock] | str]:
+    """Networks as sums over atoms, or why they are none.
+
+    Args:
+        config: Their shape.
+        weights: Their parameters by name.
+        answers: What they predict.
+    """
+    if config.features:
+        return features, "its heads join features of whole molecules, which are no sums over atoms"
+    if not engine_serves(config):
+        return features, f"{config.architecture} with the readout {config.readout} is no sum over atoms"
+    if config.architecture == "dmpnn":
+        return features, [directed_block([EngineNetwork.of_weights(each) for each in weights], config, answers)]
+    networks = [GinNetwork.of_weights(each, depth=config.depth) for each in weights]
+    encoders = AtomCentredEncoders([network.layers for network in networks], [network.embed for network in networks])
+    return features, [additive_block(encoders, [(network.head, None) for network in networks], config, answers)]
 
 
 class _DirectedBank:
@@ -104,4 +128,4 @@ class _TorchBank:
         return np.concatenate(parts, axis=1)
 
 
-__all__ = ["ENGINE_READOUTS", "Bank", "engine_serves", "make_bank"]
+__all__ = ["ENGINE_READOUTS", "Bank", "additive_blocks", "engine_serves", "make_bank"]

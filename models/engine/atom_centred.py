@@ -85,6 +85,14 @@ def encode_gin(
         first: State of each feature row of atoms before the first layer, float32, shape (n_atom_codes, d_in); None for the
             feature rows themselves.
     """
+    state = gin_states(graphs, plan, layers, multiply, first=first)
+    return np.asarray(molecule_sums(state, plan.levels[-1].ids, graphs.offsets), dtype=np.float32)
+
+
+def gin_states(
+    graphs: CodedGraphs, plan: GinPlan, layers: Sequence[GinLayer], multiply: Gemm, *, first: np.ndarray | None = None
+) -> np.ndarray:
+    """Final state of each atom group of ``plan``, float32, shape (n_groups, d_out); arguments as of :func:`encode_gin`."""
     rows = graphs.atom_rows if first is None else first
     state = np.ascontiguousarray(rows[graphs.atom_codes[plan.levels[0].representatives]], dtype=np.float32)
     for t, layer in enumerate(layers):
@@ -96,7 +104,7 @@ def encode_gin(
         state = multiply(hidden, layer.w_2) + layer.b_2
         if layer.relu_after:
             state = np.maximum(state, np.float32(0))
-    return np.asarray(molecule_sums(state, plan.levels[-1].ids, graphs.offsets), dtype=np.float32)
+    return state
 
 
 def _messages(
@@ -113,4 +121,4 @@ def _messages(
     return np.asarray(np.maximum(sent + edges[graphs.bond_codes[bonds >> 1]], np.float32(0)))
 
 
-__all__ = ["GinLayer", "GinPlan", "encode_gin", "plan_gin"]
+__all__ = ["GinLayer", "GinPlan", "encode_gin", "gin_states", "plan_gin"]

@@ -12,7 +12,7 @@ Formulation of Yang et al. 2019, DOI 10.1021/acs.jcim.9b00237, in the arrangemen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class MessagePlan:
     atoms: Groups
     """Groups of final atom states."""
 
+    def only(self, groups: np.ndarray) -> MessagePlan:
+        """A plan that ends in the atom ``groups`` (int, shape (g,)) alone, in their order; ``atoms.ids`` stay."""
+        return replace(self, atoms=Groups(self.atoms.ids, self.atoms.representatives[groups]))
+
 
 def plan_messages(graphs: CodedGraphs, depth: int) -> MessagePlan:
     """Group the environments of ``graphs`` for a network of ``depth`` (number of bond states, at least 1)."""
@@ -96,6 +100,12 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
         weights: One encoder.
         multiply: Matrix product to use.
     """
+    out = atom_states(graphs, plan, weights, multiply)
+    return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), dtype=np.float32)
+
+
+def atom_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
+    """Final state of each atom group of ``plan``, float32, shape (len(plan.atoms), d_hidden); arguments as of :func:`encode`."""
     own = plan.levels[0]
     atom_part = multiply(graphs.atom_rows, weights.w_atom)
     bond_part = multiply(graphs.bond_rows, weights.w_bond)
@@ -110,7 +120,7 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
     out = _atom_messages(state, plan, weights, multiply)
     atom_base = multiply(graphs.atom_rows, weights.w_out_atom) + weights.b_o
     add_rows_relu(out, atom_base, graphs.atom_codes[plan.atoms.representatives])
-    return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), dtype=np.float32)
+    return out
 
 
 def _atom_messages(state: np.ndarray, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:

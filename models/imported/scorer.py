@@ -16,9 +16,10 @@ from cinchona.datasets.parsing import Rejected
 from cinchona.errors import ModelFileError
 from cinchona.models.coded_input import molecules_of, usable_molecule
 from cinchona.models.config import GraphNetConfig, ReadoutName
+from cinchona.models.engine.additive_block import AdditiveBlock, Answers, directed_block
 from cinchona.models.engine.directed import DirectedWeights
 from cinchona.models.engine.gemm import GemmName, gemm
-from cinchona.models.engine.graphs import FEATURE_ROWS
+from cinchona.models.engine.graphs import FEATURE_ROWS, FeatureRows
 from cinchona.models.engine.inference import EngineBlock, EngineNetwork, block_outputs
 from cinchona.models.imported.descriptors import DESCRIPTORS, descriptor_rows, descriptor_width
 from cinchona.models.scaling import TargetScaling
@@ -114,6 +115,16 @@ class ImportedEnsemble(ArrayScorer):
         usable = [mol for mol, good in zip(mols, finite.tolist(), strict=True) if good]
         chosen = {name: rows[finite] for name, rows in extra.items()}
         return self._predictions(codes_of_many(usable), chosen, kept=kept, rejects=rejects)
+
+    def additive_blocks(self) -> tuple[FeatureRows, list[AdditiveBlock] | str]:
+        """The networks as sums over atoms, or why they are none; see :func:`~cinchona.models.additive.additive_form`."""
+        rows_of = FEATURE_ROWS[CHEMPROP_SCHEMA]
+        if any(block.spec.descriptors is not None for block in self.blocks):
+            return rows_of, f"{self.name} takes descriptors of whole molecules, which are no sums over atoms"
+        return rows_of, [
+            directed_block(networks, _config(block.spec), _answers(block))
+            for networks, block in zip(self._engine, self.blocks, strict=True)
+        ]
 
     def _predictions(
         self,
@@ -250,14 +261,22 @@ def _transposed(weight: np.ndarray) -> np.ndarray:
 
 def _natural(block: Block, raw: np.ndarray) -> np.ndarray:
     """Outputs of the members in natural units, float64, shape (members, n, t)."""
+    is_class = np.full(len(block.spec.endpoints), block.spec.kind == "classification")
+    scale, mean = _scalings(block)
+    return np.stack([TargetScaling(m, s, is_class).to_natural(out) for s, m, out in zip(scale, mean, raw, strict=True)])
+
+
+def _answers(block: Block) -> Answers:
+    is_class = (block.spec.kind == "classification",) * len(block.spec.endpoints)
+    return Answers(block.spec.endpoints, is_class, *_scalings(block))
+
+
+def _scalings(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """Factor and summand from outputs to natural units, float64, shape (members, t) each."""
     t = len(block.spec.endpoints)
-    is_class = np.full(t, block.spec.kind == "classification")
-    none = {"output.mean": np.zeros(t), "output.scale": np.ones(t)}
-    scalings = [{**none, **network} for network in block.networks]
-    return np.stack([
-        TargetScaling(s["output.mean"].astype(np.float64), s["output.scale"].astype(np.float64), is_class).to_natural(out)
-        for s, out in zip(scalings, raw, strict=True)
-    ])  # fmt: skip
+    scale = [network.get("output.scale", np.ones(t)).astype(np.float64) for network in block.networks]
+    mean = [network.get("output.mean", np.zeros(t)).astype(np.float64) for network in block.networks]
+    return np.stack(scale), np.stack(mean)
 
 
 def _account(
