@@ -13,8 +13,8 @@ from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.additive_block import AdditiveBlock, Answers, additive_block, directed_block
 from cinchona.models.engine.gemm import GemmName, gemm
 from cinchona.models.engine.gin_networks import GinNetwork, gin_outputs
-from cinchona.models.engine.inference import EngineNetwork, engine_outputs, part_of, passes
 from cinchona.models.engine.graphs import FeatureRows
+from cinchona.models.engine.inference import EngineNetwork, engine_outputs, part_of, passes
 from cinchona.models.engine.partial import AtomCentredEncoders
 from cinchona.models.threads import one_torch_thread, product_thread
 

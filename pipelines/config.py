@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, StandardizeConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
-from cinchona.screening.config import ExecutorConfig, ScreenConfig
+from cinchona.screening.config import ExecutorConfig, ScreenConfig, SpaceConfig
 from cinchona.settings import Config
 
 
@@ -47,6 +47,8 @@ class Settings(Config):
     """How an encoder is pretrained."""
     screen: ScreenConfig = Field(default_factory=ScreenConfig)
     """How a library is scored."""
+    space: SpaceConfig = Field(default_factory=SpaceConfig)
+    """How a space of products is searched."""
     executor: ExecutorConfig = Field(default_factory=ExecutorConfig)
     """Where the work runs."""
     tracking: TrackingConfig = Field(default_factory=TrackingConfig)

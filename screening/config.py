@@ -44,6 +44,15 @@ class ScreenConfig(Config):
         return min(max(library_rows // _PARTITIONS, _FEWEST_ROWS), _MOST_ROWS)
 
 
+class SpaceConfig(Config):
+    """How a space of products is searched. Part of the plan's fingerprint."""
+
+    audit: int = Field(1_000, ge=0, le=1_000_000)
+    """Random products that are built and scored the ordinary way to compare."""
+    threshold: float | None = None
+    """Count all products with at least this score, and list no others as hits."""
+
+
 class ExecutorConfig(Config):
     """Where the work runs. Not part of the plan: every executor gives the same table, and a resumed run may change it."""
 

@@ -20,7 +20,7 @@ STAGING_PREFIX: Final = ".staged-"
 _OURS: Final = frozenset({
     "plan.json", "partitions.parquet", "staged", "data", "receipts", "quarantine", "lease", "manifest.json", "_SUCCESS",
     "hits.parquet", "hits.csv", "hits.sdf", "rejects.parquet", "rejects.csv", "report.html",
-    "cascade.json", "cascade.safetensors", "slurm",
+    "cascade.json", "cascade.safetensors", "slurm", "audit.json", "reagents.parquet", "reagents.csv",
 })  # fmt: skip
 
 

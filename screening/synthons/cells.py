@@ -74,11 +74,18 @@ class Leftover:
 def cells_of(route: Route, roles: Sequence[Role]) -> list[Cell | Leftover]:
     """Divide the combinations of a surveyed route; each belongs to exactly one cell or leftover."""
     groups = [_grouped([_port_key(part) for part in role.parts]) for role in roles]
-    builder = _Builder(route, roles)
+    builder = CellBuilder(route, roles)
     return [one for members in product(*groups) for one in builder.settle(members, 0)]
 
 
-class _Builder:
+class CellBuilder:
+    """Makes cells of blocks of reagents.
+
+    Args:
+        route: How products are built.
+        roles: Its surveyed roles.
+    """
+
     def __init__(self, route: Route, roles: Sequence[Role]) -> None:
         self._route, self._roles = route, roles
         self._rng = np.random.default_rng(0)
@@ -120,7 +127,9 @@ class _Builder:
         parts: list[Sequence[Part]] = [
             [role.parts[k] for k in chosen] for role, chosen in zip(self._roles, members, strict=True)
         ]
-        at = np.column_stack([np.searchsorted(chosen, column) for chosen, column in zip(members, trials.T, strict=True)])
+        at = np.column_stack(
+            [np.searchsorted(chosen, column) for chosen, column in zip(members, trials.T, strict=True)]
+        )
         for slot in range(len(members)):
             if _promised(shown, slot, parts[slot], at[:, slot]):
                 continue
@@ -128,7 +137,11 @@ class _Builder:
             if seen is None or not _promised(shown, slot, seen, at[:, slot]):
                 return None
             parts[slot] = seen
-        return Cell(members, tuple(lay_out(p) for p in parts), joints)
+        return _in_order(members, [lay_out(p) for p in parts], joints)
+
+    def divided(self, members: Members) -> Iterator[Cell | Leftover]:
+        """Blocks of ``members`` by the closest look, for a cell that did not keep its promise."""
+        yield from self._divided(members, CLOSEST_LOOK)
 
     def _seen_again(self, members: Members, slot: int) -> list[Part] | None:
         """What the members of a role leave beside the first members of the others."""
@@ -140,7 +153,8 @@ class _Builder:
 
     def _built(self, rows: np.ndarray) -> list[Built | Rejected]:
         return [
-            self._route.build([role.picks[k] for role, k in zip(self._roles, row, strict=True)]) for row in rows.tolist()
+            self._route.build([role.picks[k] for role, k in zip(self._roles, row, strict=True)])
+            for row in rows.tolist()
         ]
 
     def _trials(self, members: Members, count: int) -> np.ndarray:
@@ -151,6 +165,16 @@ class _Builder:
         rows = [[m[0] for m in members], [m[-1] for m in members]]
         rows += [[m[self._rng.integers(len(m))] for m in members] for _ in range(count - len(rows))]
         return np.array(rows, np.int64)
+
+
+def _in_order(members: Members, parts: Sequence[Fragments], joints: Joints) -> Cell:
+    """A cell whose reagents stand in the order of what they show, so that neighbours share tables."""
+    orders = []
+    for one in parts:
+        looks = [seen_classes(one, radius).ids for radius in (2, 1, 0)]
+        orders.append(np.lexsort(looks))
+    chosen = tuple(m[order] for m, order in zip(members, orders, strict=True))
+    return Cell(chosen, tuple(p.take(order) for p, order in zip(parts, orders, strict=True)), joints)
 
 
 def _promised(shown: Sequence[Dissected], slot: int, parts: Sequence[Part], at: np.ndarray) -> bool:
@@ -194,4 +218,4 @@ def _size(members: Members) -> int:
     return size
 
 
-__all__ = ["CLOSEST_LOOK", "Cell", "Leftover", "Members", "cells_of"]
+__all__ = ["CLOSEST_LOOK", "Cell", "CellBuilder", "Leftover", "Members", "cells_of"]

@@ -56,7 +56,9 @@ class Fragments:
         rows, counts, local = _kept_atoms(self.codes.atom_offsets, places, atoms)
         graph = self.codes.graph
         at, n_bonds, ends = _kept_bonds(self.codes.bond_offsets, graph.ends, places, self.codes.atom_offsets, local)
-        codes = CodedMolecules(GraphCodes(graph.atoms[rows], graph.bonds[at], ends), _offsets(counts), _offsets(n_bonds))
+        codes = CodedMolecules(
+            GraphCodes(graph.atoms[rows], graph.bonds[at], ends), _offsets(counts), _offsets(n_bonds)
+        )
         ports = self.ports[places]
         kept_ports = np.where(ports < 0, -1, local[np.maximum(ports, 0) + self.codes.atom_offsets[places][:, None]])
         return Fragments(codes, kept_ports.astype(np.int32), self.labels, self.origin[rows], self.distance[rows])
@@ -194,7 +196,9 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
     return offsets
 
 
-def _kept_atoms(offsets: np.ndarray, places: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _kept_atoms(
+    offsets: np.ndarray, places: np.ndarray, atoms: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of kept atoms in the order of ``places``, their number in each, and the new place of each old atom, or -1."""
     before = np.concatenate([[0], np.cumsum(atoms)]).astype(np.int64)
     local = np.where(atoms, before[:-1] - np.repeat(before[offsets[:-1]], np.diff(offsets)), -1)

@@ -19,7 +19,7 @@ def add_rows(out: np.ndarray, table: np.ndarray, rows: np.ndarray) -> None:
 
 
 @numba.njit(cache=True, fastmath=_FAST, inline="always")
-def _four(weight, one, first, second, third, fourth):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
+def _four(weight, one, first, second, third, fourth):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Weighted sums of relu(one + row) for four rows; all of shape (width,) and contiguous, else nothing is vectorized."""
     zero = np.float32(0.0)
     a = b = c = d = zero
@@ -113,9 +113,7 @@ def quick_scores_of_mean(
 
 
 @numba.njit(cache=True)
-def first_layer(
-    left: np.ndarray, right: np.ndarray, class_of: np.ndarray, begin: int, m: int, out: np.ndarray
-) -> None:
+def first_layer(left: np.ndarray, right: np.ndarray, class_of: np.ndarray, begin: int, m: int, out: np.ndarray) -> None:
     """Sums of rows of products ``begin`` to ``begin + len(out)`` of n left and m right reagents, left ones outermost."""
     for r in range(len(out)):
         i, j = (begin + r) // m, (begin + r) % m
@@ -131,7 +129,8 @@ def count_scores(
 ) -> None:  # fmt: skip
     """Take note of scores (float32, shape (n, m)) of products ``ids[0][i] + ids[1][j]``.
 
-    ``heap``: scores and ids of the best so far, worst at the root, and their number (int64, shape (1,)). ``bins``: counts and
+    ``heap``: scores and ids of the best so far, worst at the root; their number and that of
+    scores that are not finite (int64, shape (2,)). ``bins``: counts and
     (lowest edge, 1 / width). ``sums``: sum and best of each left reagent, sum and best of each right reagent.
     """
     best, best_ids, size = heap
@@ -141,6 +140,9 @@ def count_scores(
     for i in range(scores.shape[0]):
         for j in range(scores.shape[1]):
             score = scores[i, j]
+            if not np.isfinite(score):
+                size[1] += 1
+                continue
             bin_ = int((score - scale[0]) * scale[1])
             counts[min(max(bin_, 0), last)] += 1
             left_sum[i] += score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -34,6 +35,12 @@ class Role:
     """What each leaves in the product, seen beside the reference reagents of the other roles."""
     rejects: dict[int, str] = field(default_factory=dict)
     """Reason for each reagent that cannot be used."""
+    places: Counter[int] = field(default_factory=Counter)
+    """In how many places each reagent reacts."""
+
+    def sites_of(self, reagent: int) -> int:
+        """In how many places a reagent reacts."""
+        return self.places[reagent]
 
 
 def survey(route: Route, several: SeveralSites, shown: Progress) -> list[Role]:
@@ -78,6 +85,7 @@ def _try(
             continue
         for built in outcomes[: 1 if several == "first" else None]:
             role.picks.append(Pick(k, built.sites[slot]))
+            role.places[k] += 1
             found.append(built)
     role.parts += [taken.parts[slot] for taken in dissect(found)] if found else []
 

@@ -68,16 +68,16 @@ class CellTables:
 
     Args:
         cell: The cell.
+        fixed: Roles whose reagents are fixed, all but one or two, ascending.
         model: The scorer as sums over atoms.
         multiply: Matrix product to use.
     """
 
-    def __init__(self, cell: Cell, model: AdditiveModel, multiply: Gemm) -> None:
+    def __init__(self, cell: Cell, fixed: Sequence[int], model: AdditiveModel, multiply: Gemm) -> None:
         self.cell, self.model, self._multiply = cell, model, multiply
-        sizes = [len(m) for m in cell.members]
-        order = sorted(range(len(sizes)), key=lambda role: (-sizes[role], role))
-        self.left, self.right = (order[0], order[1]) if len(order) > 1 else (order[0], None)
-        self.fixed = tuple(sorted(order[2:]))
+        inner = [role for role in by_size(cell) if role not in fixed]
+        self.left, self.right = (inner[0], inner[1]) if len(inner) > 1 else (inner[0], None)
+        self.fixed = tuple(fixed)
         self._seen: dict[tuple[int, int], Groups] = {}
         self._cache: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
         groups = atom_groups(cell, model.reach)
@@ -175,7 +175,9 @@ class CellTables:
         for role, parts in enumerate(plan.parts):
             if parts is not None:
                 picks[:, role] = axes[role] if role in axes else fixed[role]
-        parts = [p if p is not None else self.cell.parts[r].take(np.empty(0, np.int64)) for r, p in enumerate(plan.parts)]
+        parts = [
+            p if p is not None else self.cell.parts[r].take(np.empty(0, np.int64)) for r, p in enumerate(plan.parts)
+        ]
         step = self._step(parts)
         for begin in range(0, len(picks), step):
             out[begin : begin + step] = self._sums(plan, parts, picks[begin : begin + step])
@@ -205,6 +207,11 @@ class CellTables:
         return np.asarray(molecule_sums(rows, np.arange(len(rows), dtype=np.int32), ends), np.float32)
 
 
+def by_size(cell: Cell) -> list[int]:
+    """Roles, those with most reagents first."""
+    return sorted(range(len(cell.members)), key=lambda role: (-len(cell.members[role]), role))
+
+
 def _each(n: int) -> Groups:
     return Groups(np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32))
 
@@ -216,4 +223,4 @@ def _near(parts: Fragments, radius: int) -> np.ndarray:
     return np.asarray(parts.distance.min(axis=1) <= min(radius, 255))
 
 
-__all__ = ["CACHE_BYTES", "CellTables", "Term"]
+__all__ = ["CACHE_BYTES", "CellTables", "Term", "by_size"]

@@ -31,13 +31,19 @@ def resume(
     tracking count.
     """
     from cinchona.cli.results import show_screen
+    from cinchona.cli.spaces import show_space
     from cinchona.cli.tracking import local_model, open_tracker
     from cinchona.pipelines.screen import resume as run_resume
+    from cinchona.pipelines.space import resume_space
+    from cinchona.screening.synthons.plan import is_space_run
 
     chosen = common.settings() if common.config or common.overrides else None
     tracker = open_tracker(chosen.tracking if chosen else planned_tracking(folder))
     where = None if model is None else local_model(model, common)
     executor = chosen.executor if chosen else None
+    if is_space_run(folder):
+        show_space(common, resume_space(folder, model=where, executor=executor, tracker=tracker))
+        return
     show_screen(common, run_resume(folder, model=where, executor=executor, tracker=tracker, wait=wait))
 
 
@@ -47,9 +53,12 @@ def planned_tracking(folder: Path) -> TrackingConfig:
     from cinchona.pipelines.config import Settings, TrackingConfig
     from cinchona.screening.folder import RunFolder
     from cinchona.screening.plan import load_plan
+    from cinchona.screening.synthons.plan import is_space_run, load_space_plan
     from cinchona.settings import load_settings
 
-    planned = load_plan(RunFolder(folder.absolute())).notes.get("settings", {}).get("tracking", {})
+    run = RunFolder(folder.absolute())
+    plan = load_space_plan(run) if is_space_run(folder) else load_plan(run)
+    planned = plan.notes.get("settings", {}).get("tracking", {})
     if MASK in str(planned):
         return load_settings(Settings).tracking
     return TrackingConfig.model_validate(planned)

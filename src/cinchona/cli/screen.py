@@ -12,7 +12,10 @@ from cinchona.cli.common import Model, Out, Seeded, command, new_app
 app = new_app("Score a compound library and keep the best.")
 
 Library = Annotated[
-    list[str], typer.Argument(metavar="LIBRARY...", help="Files, globs, catalogue:NAME, or - for standard input.")
+    list[str],
+    typer.Argument(
+        metavar="LIBRARY...", help="Files, globs, catalogue:NAME, - for standard input, or one space of products."
+    ),
 ]
 
 
@@ -47,8 +50,10 @@ def screen(  # noqa: PLR0913 - one argument for each option
     one stopped.
     """
     from cinchona.cli.results import show_screen
+    from cinchona.cli.spaces import screen_a_space
     from cinchona.cli.tracking import local_model, open_tracker
     from cinchona.pipelines.screen import screen as run_screen
+    from cinchona.screening.synthons.spacefile import is_space
 
     settings, model = common.settings(), local_model(model, common)
     asked = ({} if objective is None else {"objective": objective}) | ({"cascade": True} if cascade else {})
@@ -59,6 +64,9 @@ def screen(  # noqa: PLR0913 - one argument for each option
         settings = settings.model_copy(
             update={"executor": settings.executor.model_copy(update={"profile": profile.absolute()})}
         )
+    if len(library) == 1 and is_space(Path(library[0])):
+        screen_a_space(common, library[0], model=model, out=out, settings=settings, dry_run=dry_run)
+        return
     if array is not None:
         from cinchona.cli.output import show
         from cinchona.pipelines.array import plan_array

@@ -19,5 +19,7 @@ def status(
     """Say how far a screen has come: while it runs, after it died, and from another machine."""
     from cinchona.cli.output import show
     from cinchona.pipelines.screen import status as run_status
+    from cinchona.pipelines.space import space_status
+    from cinchona.screening.synthons.plan import is_space_run
 
-    show(common, run_status(folder))
+    show(common, space_status(folder) if is_space_run(folder) else run_status(folder))
