@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cinchona.digests import digest_file, digest_json
+from cinchona.digests import digest_file
 from cinchona.errors import InputError, PlanMismatchError, RetryableError, RunInterrupted
 from cinchona.files import write_json, write_text
-from cinchona.manifest import InputFile, Manifest, mask_secrets
-from cinchona.models.additive import additive_form
-from cinchona.models.engine.gemm import chosen_gemm
+from cinchona.manifest import InputFile, Manifest
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.report_space import write_space_report
 from cinchona.pipelines.screen import scorer_source
-from cinchona.progress import progress
+from cinchona.pipelines.space_plan import planned_space
+from cinchona.pipelines.space_result import SpaceResult
+from cinchona.progress import Progress, progress
 from cinchona.protocols import Failed, Scorer, TrackedRun, Tracker
 from cinchona.screening.config import ExecutorConfig
 from cinchona.screening.executors.choose import make_executor
+from cinchona.screening.failpoints import failpoint
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.identity import decisive_versions, differences, mismatch
 from cinchona.screening.interrupt import stops_in_order
 from cinchona.screening.lease import Lease
-from cinchona.screening.plan import PlanModel
 from cinchona.screening.scorers import FolderScorer, ScorerSource
-from cinchona.screening.synthons.collect import Bins
-from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.outcome import (
     SpaceTotals,
     find_hits,
@@ -53,53 +50,7 @@ from cinchona.tracking import NullTracker
 
 logger = logging.getLogger(__name__)
 
-PROBED: Final = 512
-"""Products that are built before a run, to know the range of scores."""
-MOST_WITHOUT_TABLES: Final = 5_000_000
-"""Products of a space whose model is no sum over atoms, so that each has to be built."""
 _TRIES: Final = 2
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SpaceResult:
-    """A finished run over a space. Always ``offered == scored + rejected``."""
-
-    folder: Path
-    """Folder with everything."""
-    offered: int
-    """Combinations of all listed reagents."""
-    scored: int
-    """Products with a score."""
-    rejected: int
-    """Combinations without; ``rejects.csv`` says why."""
-    reached: int | None
-    """Products that reach the threshold; None without one."""
-    hits: pa.Table
-    """The best products, see :func:`cinchona.screening.synthons.outcome.find_hits`."""
-    audited: int
-    """Random products that were built and scored the ordinary way."""
-    largest_difference: float
-    """Largest difference of their scores."""
-    built: int
-    """Products that had to be built, since parts did not tell."""
-    products_per_second: float
-    """Products scored in a second of one worker."""
-    plan: str
-    """Fingerprint of the plan."""
-    run_id: str = ""
-    """Id of the tracked run."""
-
-    def record(self) -> dict[str, Any]:
-        """Figures and the first hits as plain data."""
-        names = ["rank", "compound_id", "parent_smiles", "score"]
-        plain = {name: getattr(self, name) for name in self.__slots__ if name not in {"hits", "folder"}}
-        return {
-            "folder": str(self.folder),
-            **plain,
-            "hits": self.hits.num_rows,
-            "report": str(self.folder / "report.html"),
-            "best": self.hits.slice(0, 10).select(names).to_pylist(),
-        }
 
 
 def screen_space(
@@ -133,8 +84,8 @@ def screen_space(
     source = scorer_source(model, chosen.screen.objective)
     with Lease.acquire(folder.lease, seconds=chosen.executor.lease_seconds) as lease:
         loaded = SynthonSpace.load(Path(space))
-        plan = _plan(folder, Path(space), loaded, source, chosen, seed)
-        return _carry_out(folder, loaded, plan, source, chosen.executor, lease, tracker or NullTracker())
+        plan = planned_space(folder, Path(space), loaded, source, chosen, seed)
+        return _carry_out(_Job(folder, loaded, plan, source, chosen.executor, lease), tracker or NullTracker())
 
 
 def resume_space(
@@ -163,7 +114,7 @@ def resume_space(
                "versions": decisive_versions()}  # fmt: skip
         if found := differences(plan.identity, plan.identity | now):
             raise mismatch(folder, found)
-        return _carry_out(folder, loaded, plan, source, config, lease, tracker or NullTracker())
+        return _carry_out(_Job(folder, loaded, plan, source, config, lease), tracker or NullTracker())
 
 
 def space_status(out: str | Path) -> dict[str, Any]:
@@ -186,121 +137,98 @@ def space_status(out: str | Path) -> dict[str, Any]:
     }
 
 
-def _plan(
-    folder: RunFolder, path: Path, space: SynthonSpace, source: ScorerSource, settings: Settings, seed: int
-) -> SpacePlan:
-    """Plan the run, or check that it was planned for the same."""
-    scorer = source.open()
-    known = load_space_plan(folder) if folder.is_planned() else None
-    bins = known.bins if known else Bins.around(_probe(space, scorer, seed))
-    plan = SpacePlan(
-        fingerprint="",
-        created=datetime.now(UTC).replace(microsecond=0),
-        name=path.name,
-        path=str(path.resolve()),
-        digest=space.digest,
-        compiled=space.compiled_digest,
-        offered=space.offered,
-        numbered=len(space),
-        units=len(plan_units(space)),
-        model=PlanModel(name=scorer.name, fingerprint=source.fingerprint, objective=scorer.objective, path=source.path),
-        objective=settings.screen.objective,
-        top_k=settings.screen.top_k,
-        space=settings.space,
-        exponent=bins.exponent,
-        first=bins.first,
-        seed=seed,
-        versions=decisive_versions(),
-        product=chosen_gemm(),
-        notes={"settings": mask_secrets(settings.model_dump(mode="json"))},
-    )
-    plan = plan.model_copy(update={"fingerprint": digest_json(plan.identity)})
-    if known is not None:
-        if known.fingerprint != plan.fingerprint:
-            raise mismatch(folder, differences(known.identity, plan.identity))
-        return known
-    form = additive_form(scorer)
-    if isinstance(form, str):
-        _warn_of_building(form, len(space), path)
-    write_text(folder.plan, plan.model_dump_json(indent=2) + "\n")
-    return plan
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A planned run that this driver holds."""
+
+    folder: RunFolder
+    space: SynthonSpace
+    plan: SpacePlan
+    source: ScorerSource
+    executor: ExecutorConfig
+    lease: Lease
 
 
-def _warn_of_building(why: str, products: int, path: Path) -> None:
-    if products > MOST_WITHOUT_TABLES:
-        raise InputError(
-            f"{why}, and {products:,} products are too many to build one by one", where=str(path),
-            expected=f"such a model on at most {MOST_WITHOUT_TABLES:,} products",
-            remedy="use a graph network with a sum or mean readout and no descriptors, or a smaller space",
-        )  # fmt: skip
-    logger.warning("%s; the %s products are built one by one", why, f"{products:,}")
-
-
-def _probe(space: SynthonSpace, scorer: Scorer, seed: int) -> np.ndarray:
-    found = score_products(space, scorer, space.sample(PROBED, seed=seed + 1).tolist()) if len(space) else None
-    return np.zeros(1) if found is None or found.scores is None else found.scores.score
-
-
-def _carry_out(  # noqa: PLR0913 - everything that a run holds
-    folder: RunFolder, space: SynthonSpace, plan: SpacePlan, source: ScorerSource, executor: ExecutorConfig,
-    lease: Lease, tracker: Tracker,
-) -> SpaceResult:  # fmt: skip
-    if isinstance(source, FolderScorer):
-        source = replace(source, product=plan.product)
-    units = plan_units(space)
+def _carry_out(job: _Job, tracker: Tracker) -> SpaceResult:
+    """Do what is left, write what is missing, and say what came of it."""
+    folder, space, plan = job.folder, job.space, job.plan
     done = set(finished_units(folder, plan))
     if len(done) == plan.units and folder.success.is_file() and folder.report.is_file():
         logger.info("%s is finished; there was nothing to do", folder.root)
-        return _result(folder, plan, sum_up(folder, space, plan), pq.read_table(folder.hits), "")
-    tags = {"model_name": plan.model.name, "model_fingerprint": plan.model.fingerprint, "plan_fingerprint": plan.fingerprint,
-            "library": plan.name}  # fmt: skip
-    with tracker.run(f"screen {plan.name}"[:100], kind="screen", tags=tags) as run:
+        return SpaceResult.of(folder, plan, sum_up(folder, space, plan), pq.read_table(folder.hits), "")
+    with tracker.run(f"screen {plan.name}"[:100], kind="screen", tags=_tags(plan)) as run:
         run.log_params({"products": plan.offered, "units": plan.units, "screen.top_k": plan.top_k,
                         "space.audit": plan.space.audit, "seed": plan.seed})  # fmt: skip
         run.log_dataset(plan.name, digest=plan.digest, source=plan.name, context="library")
         folder.success.unlink(missing_ok=True)
-        todo = [unit for unit in units if unit.number not in done]
-        work = UnitWork(str(folder.root), source, lease.epoch)
-        _execute(folder, plan, todo, work, executor, lease, run)
+        _execute(job, [unit for unit in plan_units(space) if unit.number not in done], run)
         totals = sum_up(folder, space, plan)
-        hits = find_hits(space, source.open(), plan, totals)
+        hits = find_hits(space, job.source.open(), plan, totals)
         _write(folder, space, plan, totals, hits)
         _log_end(folder, totals, hits, run)
-        return _result(folder, plan, totals, hits, run.run_id)
+        return SpaceResult.of(folder, plan, totals, hits, run.run_id)
 
 
-def _execute(  # noqa: PLR0913 - as above
-    folder: RunFolder, plan: SpacePlan, todo: list[Unit], work: UnitWork, config: ExecutorConfig, lease: Lease,
-    run: TrackedRun,
-) -> None:  # fmt: skip
-    begun, scored, best = time.monotonic(), 0, None
-    if not todo:
-        return
+def _tags(plan: SpacePlan) -> dict[str, str]:
+    return {
+        "model_name": plan.model.name,
+        "model_fingerprint": plan.model.fingerprint,
+        "plan_fingerprint": plan.fingerprint,
+        "library": plan.name,
+    }
+
+
+def _execute(job: _Job, todo: list[Unit], run: TrackedRun) -> None:
+    """Do the units that are left, each at most twice."""
     left = {unit.number: unit for unit in todo}
+    if not left:
+        return
+    source, plan = job.source, job.plan
+    if isinstance(source, FolderScorer):
+        source = replace(source, product=plan.product)
+    work = UnitWork(str(job.folder.root), source, job.lease.epoch)
     with (
         stops_in_order() as interruption,
         progress(plan.numbered, "scoring", unit="products") as shown,
-        closing(make_executor(config)) as executor,
+        closing(make_executor(job.executor)) as executor,
     ):
         shown.advance(plan.numbered - sum(unit.products for unit in todo))
-        for last in range(_TRIES):
+        news = _News(shown, run, plan.units)
+        for attempt in range(_TRIES):
             for outcome in executor.map(work, interruption.until(iter(list(left.values())))):
-                lease.check()
+                job.lease.check()
                 if isinstance(outcome, Failed):
-                    _failed(outcome, is_last=last == _TRIES - 1)
-                    continue
-                found: UnitDone = outcome.result
-                left.pop(found.unit, None)
-                scored += found.scored
-                best = found.best if best is None else max(best, found.best if found.best is not None else best)
-                shown.advance(found.scored + found.rejected, **({} if best is None else {"best": best}))
-                rate = scored / max(time.monotonic() - begun, 1e-9)
-                run.log_metrics({"rows_done": scored, "rows_per_second": rate}, step=plan.units - len(left))
+                    _failed(outcome, is_last=attempt == _TRIES - 1)
+                else:
+                    del left[outcome.result.unit]
+                    news.tell(outcome.result, len(left))
             if not left or interruption.asked:
                 break
     if left:
         raise RunInterrupted(f"the run was stopped with {len(left):,} of {plan.units:,} units left",
-                             where=str(folder.root), remedy=f"go on with: cinchona resume {folder.root}")  # fmt: skip
+                             where=str(job.folder.root), remedy=f"go on with: cinchona resume {job.folder.root}")  # fmt: skip
+
+
+@dataclass(slots=True)
+class _News:
+    """Tells people how far a run is."""
+
+    shown: Progress
+    run: TrackedRun
+    units: int
+    begun: float = field(default_factory=time.monotonic)
+    scored: int = 0
+    best: float = -math.inf
+
+    def tell(self, done: UnitDone, left: int) -> None:
+        """Take note of a unit."""
+        self.scored += done.scored
+        self.best = max(self.best, -math.inf if done.best is None else done.best)
+        best = {} if self.best == -math.inf else {"best": self.best}
+        self.shown.advance(done.scored + done.rejected, **best)
+        rate = self.scored / max(time.monotonic() - self.begun, 1e-9)
+        scores = {} if self.best == -math.inf else {"best_score": self.best}
+        self.run.log_metrics({"rows_done": self.scored, "rows_per_second": rate, **scores}, step=self.units - left)
 
 
 def _failed(outcome: Failed[Unit], *, is_last: bool) -> None:
@@ -311,7 +239,9 @@ def _failed(outcome: Failed[Unit], *, is_last: bool) -> None:
 
 
 def _write(folder: RunFolder, space: SynthonSpace, plan: SpacePlan, totals: SpaceTotals, hits: pa.Table) -> None:
+    failpoint("finish.before_outputs")
     write_tables(folder, hits, reject_table(space, totals), reagent_table(space, totals))
+    failpoint("finish.after_hits")
     write_json(folder.root / "audit.json", _audit_record(totals))
     settings: Mapping[str, Any] = plan.notes.get("settings", {})
     Manifest(
@@ -322,6 +252,7 @@ def _write(folder: RunFolder, space: SynthonSpace, plan: SpacePlan, totals: Spac
         counts={"rows": plan.offered, "scored": totals.scored, "rejected": totals.rejected, "hits": hits.num_rows},
         outputs={"plan": plan.fingerprint, "hits.parquet": digest_file(folder.hits)},
     ).write(folder.manifest)
+    failpoint("finish.after_manifest")
     write_space_report(folder, plan, totals)
     write_text(folder.success, digest_file(folder.hits) + "\n")
 
@@ -341,23 +272,6 @@ def _log_end(folder: RunFolder, totals: SpaceTotals, hits: pa.Table, run: Tracke
     run.log_table("hits", with_structures(hits))
     for path in (folder.report, folder.manifest, folder.hits, folder.hits.with_suffix(".csv"), folder.rejects):
         run.log_artifact(path)
-
-
-def _result(folder: RunFolder, plan: SpacePlan, totals: SpaceTotals, hits: pa.Table, run_id: str) -> SpaceResult:
-    return SpaceResult(
-        folder=folder.root,
-        offered=plan.offered,
-        scored=totals.scored,
-        rejected=totals.rejected,
-        reached=None if plan.space.threshold is None else totals.reached,
-        hits=hits,
-        audited=totals.audit.products,
-        largest_difference=totals.audit.largest,
-        built=totals.built,
-        products_per_second=totals.scored / totals.seconds if totals.seconds else 0.0,
-        plan=plan.fingerprint,
-        run_id=run_id,
-    )
 
 
 __all__ = ["SpaceResult", "is_space", "resume_space", "screen_space", "space_status"]

@@ -22,6 +22,7 @@ from cinchona.screening.executors.choose import n_workers
 from cinchona.screening.synthons.cells import Cell
 from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.scan import CellScan
+from cinchona.screening.synthons.search import TABLE_BYTES
 from cinchona.screening.synthons.space import SynthonSpace
 from cinchona.screening.synthons.tables import CellTables
 from cinchona.screening.synthons.units import fixed_roles, plan_units
@@ -130,14 +131,17 @@ def _scored(cells: list[Cell], model: AdditiveModel, head: QuickHead | None, mul
 def _timed(
     cell: Cell, fixed: tuple[int, ...], model: AdditiveModel, head: QuickHead | None, multiply: Gemm
 ) -> tuple[float, int, int]:
-    """Processor seconds, products and table rows of a few choices of fixed reagents."""
+    """Processor seconds, products and table rows of a few choices of fixed reagents, in a piece whose tables fit."""
     begun = time.process_time()
     tables = CellTables(cell, fixed, model, multiply)
+    while tables.table_rows * model.width * 4 > TABLE_BYTES // 4 and len(cell.members[tables.right or 0]) > 1:
+        role = tables.left if tables.right is None else tables.right
+        cell = cell.only(role, np.arange(len(cell.members[role]) // 2))
+        tables = CellTables(cell, fixed, model, multiply)
     scan = CellScan(tables, head, multiply)
     products = 0
     for at, _ in zip(product(*(range(len(cell.members[r])) for r in fixed)), range(_CHOICES), strict=False):
-        for block in scan.blocks(at):
-            products += block.scores.size
+        products += sum(block.scores.size for block in scan.blocks(at))
     return time.process_time() - begun, products, tables.table_rows
 
 

@@ -107,37 +107,50 @@ def _sizes(
 
 @numba.njit(cache=True)
 def _fill(picks, source, joints, places, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - compiled
-    atoms, bonds, ends, atom_offsets, bond_offsets = source
-    ports, bonded, joint_codes = joints
+    bond_offsets = source[4]
     atom_first, bond_first, starts = places
-    out_atoms, out_bonds, out_ends = out
-    n, roles = picks.shape
-    for i in range(n):
+    bonded = joints[1]
+    for i in range(len(picks)):
         bond = bond_first[i]
-        for role in range(roles):
+        for role in range(picks.shape[1]):
             part = picks[i, role]
-            if part < 0:
-                continue
-            start = starts[i, role]
-            first = atom_first[i] + start
-            begin = atom_offsets[part]
-            for a in range(begin, atom_offsets[part + 1]):
-                for c in range(atoms.shape[1]):
-                    out_atoms[first + a - begin, c] = atoms[a, c]
-            for b in range(bond_offsets[part], bond_offsets[part + 1]):
-                for c in range(3):
-                    out_bonds[bond, c] = bonds[b, c]
-                out_ends[bond, 0] = ends[b, 0] + start
-                out_ends[bond, 1] = ends[b, 1] + start
-                bond += 1
+            if part >= 0:
+                _copy_part(part, source, (atom_first[i], starts[i, role], bond), out)
+                bond += bond_offsets[part + 1] - bond_offsets[part]
         for b in range(len(bonded)):
-            one, two = picks[i, bonded[b, 0]], picks[i, bonded[b, 2]]
-            if one >= 0 and two >= 0:
-                for c in range(3):
-                    out_bonds[bond, c] = joint_codes[b, c]
-                out_ends[bond, 0] = ports[one, bonded[b, 1]] + starts[i, bonded[b, 0]]
-                out_ends[bond, 1] = ports[two, bonded[b, 3]] + starts[i, bonded[b, 2]]
+            if picks[i, bonded[b, 0]] >= 0 and picks[i, bonded[b, 2]] >= 0:
+                _join(b, picks[i], joints, starts[i], (bond, out))
                 bond += 1
+
+
+@numba.njit(cache=True)
+def _copy_part(part, source, place, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - compiled
+    """Copy the atoms and bonds of a part into its product."""
+    atoms, bonds, ends, atom_offsets, bond_offsets = source
+    first, start, bond = place
+    out_atoms, out_bonds, out_ends = out
+    begin = atom_offsets[part]
+    for a in range(begin, atom_offsets[part + 1]):
+        for c in range(atoms.shape[1]):
+            out_atoms[first + start + a - begin, c] = atoms[a, c]
+    for b in range(bond_offsets[part], bond_offsets[part + 1]):
+        for c in range(3):
+            out_bonds[bond, c] = bonds[b, c]
+        out_ends[bond, 0] = ends[b, 0] + start
+        out_ends[bond, 1] = ends[b, 1] + start
+        bond += 1
+
+
+@numba.njit(cache=True)
+def _join(joint, picks, joints, starts, target):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - compiled
+    """Write one bond between parts of a product."""
+    ports, bonded, codes = joints
+    bond, (_, out_bonds, out_ends) = target
+    role, port, other, other_port = bonded[joint]
+    for c in range(3):
+        out_bonds[bond, c] = codes[joint, c]
+    out_ends[bond, 0] = ports[picks[role], port] + starts[role]
+    out_ends[bond, 1] = ports[picks[other], other_port] + starts[other]
 
 
 __all__ = ["ABSENT", "Assembled", "assemble"]

@@ -222,7 +222,7 @@ def _kept_bonds(
 
 def _ranges(begin: np.ndarray, counts: np.ndarray) -> np.ndarray:
     first = np.cumsum(counts) - counts
-    return np.arange(int(counts.sum())) + np.repeat(begin - first, counts)
+    return np.asarray(np.arange(int(counts.sum())) + np.repeat(begin - first, counts))
 
 
 @numba.njit(cache=True)

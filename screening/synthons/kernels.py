@@ -162,25 +162,30 @@ def _worse(score: float, number: int, other: float, other_number: int) -> bool:
 @numba.njit(cache=True)
 def _offer(best: np.ndarray, ids: np.ndarray, size: np.ndarray, score: float, number: int) -> None:
     """Put a product on the heap if it belongs there."""
-    n = size[0]
-    if n < len(best):
-        k = n
-        size[0] = n + 1
-        while k > 0:
-            parent = (k - 1) >> 1
-            if not _worse(score, number, best[parent], ids[parent]):
-                break
-            best[k], ids[k] = best[parent], ids[parent]
-            k = parent
-        best[k], ids[k] = score, number
-        return
-    if not _worse(best[0], ids[0], score, number):
-        return
-    k = 0
-    while True:
-        child = 2 * k + 1
-        if child >= n:
+    if size[0] < len(best):
+        size[0] += 1
+        _rise(best, ids, size[0] - 1, score, number)
+    elif _worse(best[0], ids[0], score, number):
+        _sink(best, ids, score, number)
+
+
+@numba.njit(cache=True)
+def _rise(best: np.ndarray, ids: np.ndarray, place: int, score: float, number: int) -> None:
+    k = place
+    while k > 0:
+        parent = (k - 1) >> 1
+        if not _worse(score, number, best[parent], ids[parent]):
             break
+        best[k], ids[k] = best[parent], ids[parent]
+        k = parent
+    best[k], ids[k] = score, number
+
+
+@numba.njit(cache=True)
+def _sink(best: np.ndarray, ids: np.ndarray, score: float, number: int) -> None:
+    k, n = 0, len(best)
+    while 2 * k + 1 < n:
+        child = 2 * k + 1
         if child + 1 < n and _worse(best[child + 1], ids[child + 1], best[child], ids[child]):
             child += 1
         if not _worse(best[child], ids[child], score, number):

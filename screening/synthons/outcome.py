@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -157,7 +157,7 @@ def write_tables(folder: RunFolder, hits: pa.Table, rejects: pa.Table, reagents:
 def reject_table(space: SynthonSpace, totals: SpaceTotals) -> pa.Table:
     """What has no score, with reasons; the column ``combinations`` adds up to all rejects."""
     rows = [*space.rejects(), *(("", "products", "", reason, n) for reason, n in sorted(totals.reasons.items()))]
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in REJECTS]
+    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) if rows else [()] * len(REJECTS)
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, REJECTS, strict=True)], schema=REJECTS)
 
 
@@ -166,7 +166,7 @@ def reagent_table(space: SynthonSpace, totals: SpaceTotals) -> pa.Table:
     rows = list(_reagent_rows(space, totals))
     names = ("reaction", "role", "reagent", "smiles", "products", "mean", "best")
     kinds = (pa.string(), pa.int64(), pa.string(), pa.string(), pa.int64(), pa.float64(), pa.float64())
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
+    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     return pa.table([pa.array(c, k) for c, k in zip(columns, kinds, strict=True)], names=list(names))
 
 

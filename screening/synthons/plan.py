@@ -17,6 +17,7 @@ from cinchona.digests import digest_bytes, digest_json
 from cinchona.errors import InputError
 from cinchona.models.engine.gemm import GemmName
 from cinchona.screening.config import SpaceConfig
+from cinchona.screening.failpoints import failpoint
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.plan import PlanModel
 from cinchona.screening.publish import publish_first
@@ -133,7 +134,10 @@ def commit_result(folder: RunFolder, plan: str, unit: int, result: UnitResult, s
         "rejects": json.dumps(result.rejects, sort_keys=True),
         "content": _content(arrays),
     }
-    publish_first(receipt_path(folder, unit), save(arrays, facts))
+    publish_first(
+        receipt_path(folder, unit), save(arrays, facts), before_link=lambda: failpoint("receipt.before_link", unit)
+    )
+    failpoint("receipt.after_link", unit)
 
 
 def read_result(folder: RunFolder, plan: SpacePlan, unit: int) -> tuple[UnitResult, float] | None:

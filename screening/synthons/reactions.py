@@ -52,12 +52,11 @@ class ReactionRoute:
         distinct: dict[str, Built] = {}
         reason = ""
         for (product,) in products:
-            reason = finished(product) or reason
-            if product.NeedsUpdatePropertyCache():
-                continue
-            built = _traced(product, len(self.slots))
-            if built is not None:
-                distinct.setdefault(Chem.MolToSmiles(product), built)
+            fault = finished(product)
+            if fault:
+                reason = fault
+            else:
+                distinct.setdefault(Chem.MolToSmiles(product), _traced(product, len(self.slots)))
         return list(distinct.values()) or no_product(f"the product is no valid molecule: {reason}")
 
     def build(self, picks: Sequence[Pick]) -> Built | Rejected:
@@ -82,7 +81,7 @@ def _reaction(name: str, smarts: str, roles: int) -> rdChemReactions.ChemicalRea
         try:
             reaction = rdChemReactions.ReactionFromSmarts(smarts)
             reaction.Initialize()
-            warnings, errors = reaction.Validate(silent=True)
+            errors = reaction.Validate(silent=True)[1]
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"the reaction {name!r} does not read: {one_line(str(error))}", where=smarts[:200],
@@ -99,8 +98,8 @@ def _reaction(name: str, smarts: str, roles: int) -> rdChemReactions.ChemicalRea
     return reaction
 
 
-def _traced(product: Chem.Mol, roles: int) -> Built | None:
-    """Where each atom comes from; None if an atom cannot be told."""
+def _traced(product: Chem.Mol, roles: int) -> Built:
+    """Where each atom comes from."""
     n = product.GetNumAtoms()
     slot, atom, label = np.full(n, TEMPLATE), np.zeros(n, np.int64), np.zeros(n, np.int64)
     sites: list[dict[int, int]] = [{} for _ in range(roles)]

@@ -88,6 +88,12 @@ class SynthonSpace:
                 unreadable = file.unreadable[at : at + len(roles)]
                 assays.append(Assay(route, roles, tuple(cells_of(route, roles)), first, unreadable))
                 first, at = first + assays[-1].numbered, at + len(roles)
+        if not first:
+            reasons = [reason for assay in assays for role in assay.roles for reason in role.rejects.values()]
+            raise InputError(
+                "no combination of reagents gives a product", where=next(iter(reasons), "")[:200],
+                expected="at least one set of reagents that react", remedy="check that reagents stand in the order of the reaction",
+            )  # fmt: skip
         if first > MOST_PRODUCTS:
             raise InputError(f"the space has {first:,} products", expected=f"at most {MOST_PRODUCTS:,}")
         self.assays = tuple(assays)

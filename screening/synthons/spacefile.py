@@ -191,7 +191,7 @@ def _synthon(smiles: str) -> Chem.Mol | str:
     """A synthon whose connectors are dummies with map numbers, or why it is none."""
     text = _CONNECTOR.sub(lambda m: f"[*:{m[1] or m[2] or _HEAVY[m[3]]}]", smiles)
     with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(text)
+        mol: Chem.Mol | None = Chem.MolFromSmiles(text)
     if mol is None:
         return why_refused(lambda: Chem.MolFromSmiles(text)) or "SMILES not parsable"
     dummies = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() == 0]

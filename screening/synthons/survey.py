@@ -51,15 +51,16 @@ def survey(route: Route, several: SeveralSites, shown: Progress) -> list[Role]:
         several: What happens to reagents with several places to react; by ``each`` every place counts as a reagent.
         shown: Progress, advanced by each reagent.
 
+    Returns:
+        The roles; all reagents are rejects if no combination gives a product.
+
     Raises:
-        InputError: if a role has no reagent, or no combination reacts.
+        InputError: if a role has no reagent.
     """
     references = list(itertools.islice(_references(route), _REFERENCES))
     if not references:
-        raise InputError(
-            f"no combination of reagents of {route.name!r} gives a product", where=route.name,
-            expected="at least one set of reagents that react", remedy="check that reagents stand in the order of the reaction",
-        )  # fmt: skip
+        shown.advance(sum(len(slot) for slot in route.slots))
+        return [Role(rejects=dict.fromkeys(range(len(slot)), _why_none(route))) for slot in route.slots]
     roles = []
     for slot, reagents in enumerate(route.slots):
         role = Role(rejects=_doubles(reagents))
@@ -69,6 +70,12 @@ def survey(route: Route, several: SeveralSites, shown: Progress) -> list[Role]:
             shown.advance(min(_CHUNK, len(reagents) - begin))
         roles.append(role)
     return roles
+
+
+def _why_none(route: Route) -> str:
+    found = route.outcomes([0] * len(route.slots))
+    reason = found.reason if isinstance(found, Rejected) else ""
+    return f"no combination of reagents of this reaction gives a product; the first: {reason}"
 
 
 def _try(

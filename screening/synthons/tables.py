@@ -76,7 +76,8 @@ class CellTables:
     def __init__(self, cell: Cell, fixed: Sequence[int], model: AdditiveModel, multiply: Gemm) -> None:
         self.cell, self.model, self._multiply = cell, model, multiply
         inner = [role for role in by_size(cell) if role not in fixed]
-        self.left, self.right = (inner[0], inner[1]) if len(inner) > 1 else (inner[0], None)
+        self.left: int = inner[0]
+        self.right: int | None = inner[1] if len(inner) > 1 else None
         self.fixed = tuple(fixed)
         self._seen: dict[tuple[int, int], Groups] = {}
         self._cache: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
@@ -96,7 +97,8 @@ class CellTables:
         Args:
             fixed: Reagent of each fixed role, by position in the cell.
         """
-        left, right = [], []
+        left: list[Term] = []
+        right: list[Term] = []
         for number, plan in enumerate(self._plans):
             rows = self._rows(number, plan, fixed)
             own = plan.own.ids.astype(np.int64) * len(plan.other)
@@ -172,12 +174,11 @@ class CellTables:
         axes = {plan.side: np.repeat(np.arange(own), other)}
         if self.right is not None:
             axes[self.right if plan.side == self.left else self.left] = np.tile(np.arange(other), own)
-        for role, parts in enumerate(plan.parts):
-            if parts is not None:
-                picks[:, role] = axes[role] if role in axes else fixed[role]
-        parts = [
-            p if p is not None else self.cell.parts[r].take(np.empty(0, np.int64)) for r, p in enumerate(plan.parts)
-        ]
+        parts: list[Fragments] = []
+        for role, seen in enumerate(plan.parts):
+            parts.append(self.cell.parts[role].take(np.empty(0, np.int64)) if seen is None else seen)
+            if seen is not None:
+                picks[:, role] = axes[role] if role in axes else np.full(len(picks), fixed[role])
         step = self._step(parts)
         for begin in range(0, len(picks), step):
             out[begin : begin + step] = self._sums(plan, parts, picks[begin : begin + step])

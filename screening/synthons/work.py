@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +69,7 @@ class UnitWork:
             return UnitDone.of(unit.number, done[0])
         begun = time.perf_counter()
         with product_thread(plan.product):
-            result = _search(self.root, plan.fingerprint, self.source).run(unit)
+            result = _search(self.root, plan, self.source).run(unit)
         if not is_current(folder.lease, self.epoch):
             raise LockedError("another driver has taken the run over", where=self.root)
         commit_result(folder, plan.fingerprint, unit.number, result, time.perf_counter() - begun)
@@ -88,17 +87,22 @@ def search_of(space: SynthonSpace, scorer: Scorer, plan: SpacePlan) -> SpaceSear
     )
 
 
-@lru_cache(maxsize=1)
-def _search(root: str, fingerprint: str, source: ScorerSource) -> SpaceSearch:
-    del fingerprint  # part of the key
-    plan = load_space_plan(RunFolder(Path(root)))
-    space = SynthonSpace.load(Path(plan.path))
-    if space.compiled_digest != plan.compiled:
-        raise PlanMismatchError(
-            "the space is no longer what was planned", where=plan.path, expected=plan.compiled[:12],
-            remedy="restore the space and reagent files, or begin again in another folder",
-        )  # fmt: skip
-    return search_of(space, source.open(), plan)
+_SEARCHES: dict[tuple[str, str], SpaceSearch] = {}
+"""The search that this process works on, by run folder and plan; one at a time."""
+
+
+def _search(root: str, plan: SpacePlan, source: ScorerSource) -> SpaceSearch:
+    key = (root, plan.fingerprint)
+    if key not in _SEARCHES:
+        space = SynthonSpace.load(Path(plan.path))
+        if space.compiled_digest != plan.compiled:
+            raise PlanMismatchError(
+                "the space is no longer what was planned", where=plan.path, expected=plan.compiled[:12],
+                remedy="restore the space and reagent files, or begin again in another folder",
+            )  # fmt: skip
+        _SEARCHES.clear()
+        _SEARCHES[key] = search_of(space, source.open(), plan)
+    return _SEARCHES[key]
 
 
 __all__ = ["UnitDone", "UnitWork", "search_of"]

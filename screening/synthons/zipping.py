@@ -45,8 +45,10 @@ class SynthonRoute:
         reason = finished(product)
         if reason:
             return no_product(f"the product is no valid molecule: {reason}")
-        columns = [[a.GetIntProp(name) for a in product.GetAtoms()] for name in (_OWNER, _INDEX, _LABEL)]
-        return Built(product, *(np.array(column, np.int64) for column in columns), ((),) * len(picks))
+        owner, index, label = (
+            np.array([a.GetIntProp(name) for a in product.GetAtoms()], np.int64) for name in (_OWNER, _INDEX, _LABEL)
+        )
+        return Built(product, owner, index, label, ((),) * len(picks))
 
 
 def _marked(mol: Chem.Mol, slot: int) -> Chem.Mol:

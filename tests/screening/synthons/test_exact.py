@@ -1,0 +1,156 @@
+"""Scores from tables against products that are built and scored one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_spaces import (
+    ACIDS,
+    ALDEHYDES,
+    AMIDE,
+    AMINES,
+    CORES,
+    ISONITRILES,
+    QUINAZOLINE,
+    UGI,
+    brute_force,
+    random_model,
+    reaction_space,
+    search_in,
+)
+
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, features
+from cinchona.errors import InputError
+from cinchona.models.additive import AdditiveModel
+from cinchona.models.engine.additive_block import AdditiveBlock, Member
+from cinchona.models.engine.atom_centred import GinLayer, encode_gin, plan_gin
+from cinchona.models.engine.gemm import numpy_gemm
+from cinchona.models.engine.graphs import coded_graphs
+from cinchona.models.engine.partial import AtomCentredEncoders
+from cinchona.models.objective import ObjectiveScorer
+from cinchona.screening.synthons.cells import Cell
+from cinchona.screening.synthons.collect import merged_best
+from cinchona.screening.synthons.scan import CellScan
+from cinchona.screening.synthons.search import SpaceSearch
+from cinchona.screening.synthons.space import SynthonSpace
+from cinchona.screening.synthons.tables import CellTables
+from cinchona.screening.synthons.units import fixed_roles, plan_units
+
+SPACES = {
+    "amides": (AMIDE, ACIDS, AMINES),
+    "quinazolines": (QUINAZOLINE, CORES, AMINES, ACIDS),
+    "ugi": (UGI, ALDEHYDES[:4], AMINES[:7], ACIDS[:6], ISONITRILES[:3]),
+    "one component": ("[C:1](=O)[OH]>>[C:1](=O)OC", ACIDS),
+}
+MODELS = {
+    "sum": {"readout": "sum"},
+    "mean": {"readout": "mean"},
+    "norm, three members": {"members": 3},
+    "mean, two members, no hidden layer": {"readout": "mean", "members": 2, "head_layers": 0},
+    "deep head": {"head_layers": 3},
+    "linear head": {"head_layers": 0},
+    "depth 1": {"depth": 1},
+    "depth 5": {"depth": 5},
+    "class, four members": {"kind": "classification", "members": 4},
+    "two targets": {"targets": 2, "members": 2},
+}
+
+
+def compare(space: SynthonSpace, search: SpaceSearch) -> None:
+    """Check the best, the sums and the counts of a search against brute force."""
+    results = [search.run(unit) for unit in plan_units(space)]
+    known = brute_force(space, search.scorer)
+    assert known.scores is not None
+    wanted = known.scores.score
+    order = np.lexsort((known.numbers, -wanted))[: search.top_k]
+    scores, numbers = merged_best([c.ranked() for r in results for c in r.collected.values()], search.top_k)
+    assert scores == pytest.approx(wanted[order], abs=1e-5, rel=1e-5)
+    by_number = dict(zip(known.numbers.tolist(), wanted.tolist(), strict=True))
+    assert scores == pytest.approx([by_number[n] for n in numbers.tolist()], abs=1e-5, rel=1e-5)
+    impossible = sum(assay.impossible for assay in space.assays) + sum(sum(r.rejects.values()) for r in results)
+    assert impossible == len(known.rejects)
+    assert sum(c.scored for r in results for c in r.collected.values()) == len(wanted)
+    total = sum(c.sums[0].sum() for r in results for c in r.collected.values())
+    assert total == pytest.approx(wanted.astype(float).sum(), rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_spaces_of_one_to_four_components_are_scored_as_their_molecules(name: str) -> None:
+    space = reaction_space(*SPACES[name])
+    compare(space, search_in(space, random_model(members=2)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_kind_of_model_gives_the_scores_of_the_ordinary_path(name: str, quick: bool) -> None:
+    space = reaction_space(QUINAZOLINE, CORES[:4], AMINES[:9], ACIDS[:9])
+    compare(space, search_in(space, random_model(seed=3, **MODELS[name]), quick=quick))
+
+
+def test_an_objective_over_two_endpoints_ranks_products_too() -> None:
+    space = reaction_space(AMIDE, ACIDS[:8], AMINES[:8])
+    scorer = ObjectiveScorer.of(random_model(targets=2, members=2), "mean(high(t0, -1, 1), low(t1, 0, 2))")
+    compare(space, search_in(space, scorer))
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_random_spaces_agree_with_brute_force(data: st.DataObject) -> None:
+    def some(pool: tuple[str, ...]) -> list[str]:
+        return data.draw(st.lists(st.sampled_from(pool), min_size=1, max_size=5, unique=True))
+
+    kind = data.draw(st.sampled_from(["amide", "quinazoline", "ugi"]))
+    if kind == "amide":
+        roles = (AMIDE, some(ACIDS), some(AMINES))
+    elif kind == "quinazoline":
+        roles = (QUINAZOLINE, some(CORES), some(AMINES), some(ACIDS))
+    else:
+        roles = (UGI, some(ALDEHYDES), some(AMINES), some(ACIDS), some(ISONITRILES))
+    try:
+        space = reaction_space(*roles)
+    except InputError:  # nothing reacts
+        return
+    model = random_model(data.draw(st.integers(0, 50)), depth=data.draw(st.integers(1, 4)), readout=data.draw(
+        st.sampled_from(["sum", "norm", "mean"])))  # fmt: skip
+    compare(space, search_in(space, model, audit=5))
+
+
+@pytest.mark.parametrize("edges", [True, False])
+def test_atom_centred_networks_factorize_too(edges: bool) -> None:
+    rng = np.random.default_rng(5)
+    width = 12
+
+    def weights(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) * np.sqrt(1.0 / shape[0])).astype(np.float32)
+
+    layers = [
+        GinLayer(weights(d, width), weights(width), weights(width, width), weights(width), 0.1 * k,
+                 weights(BOND_DIM, d) if edges else None, weights(d) if edges else None)
+        for k, d in enumerate((ATOM_DIM, width, width))
+    ]  # fmt: skip
+    head = ((weights(width, 8), weights(8)), (weights(8, 1), weights(1)))
+    member = Member(np.full(width, 0.1, np.float32), np.zeros(width, np.float32), head)
+    block = AdditiveBlock(
+        AtomCentredEncoders([layers]), (member,), ("t0",), (False,), np.ones((1, 1)), np.zeros((1, 1)), is_mean=False
+    )
+    model = AdditiveModel(features, (block,), random_model().endpoints, lambda value: value[:, 0])
+    space = reaction_space(QUINAZOLINE, CORES[:3], AMINES[:6], ACIDS[:6])
+    checked = 0
+    for assay in space.assays:
+        for cell in (b for b in assay.blocks if isinstance(b, Cell)):
+            scan = CellScan(CellTables(cell, fixed_roles(cell), model, numpy_gemm), None, numpy_gemm)
+            for fixed in range(len(cell.members[fixed_roles(cell)[0]])):
+                for found in scan.blocks([fixed]):
+                    at = {fixed_roles(cell)[0]: fixed, scan.tables.left: int(found.left[-1])}
+                    at |= {scan.tables.right: int(found.right[0])}
+                    picks = [role.picks[cell.members[r][at[r]]] for r, role in enumerate(assay.roles)]
+                    graphs = coded_graphs(codes_of_many([assay.route.build(picks).mol]), features)
+                    vector = encode_gin(graphs, plan_gin(graphs, 3), layers, numpy_gemm) * np.float32(0.1)
+                    hidden = np.maximum(vector @ head[0][0] + head[0][1], 0)
+                    wanted = (hidden @ head[1][0] + head[1][1])[0, 0]
+                    assert found.scores[-1, 0] == pytest.approx(wanted, abs=1e-5, rel=1e-5)
+                    checked += 1
+    assert checked > 10
