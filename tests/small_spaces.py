@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA
+from cinchona.datasets.molgraph import FEATURE_SCHEMA
 from cinchona.models.additive import additive_form, quick_head
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.gemm import numpy_gemm
-from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.ensemble import GraphEnsemble, _shapes
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.space import screen_space
 from cinchona.protocols import Scorer
@@ -47,6 +46,10 @@ ALDEHYDES = ("CC=O", "O=Cc1ccccc1", "O=CC1CC1", "C[C@H](F)C=O", "O=Cc1ccco1", "C
 ISONITRILES = ("[C-]#[N+]C", "[C-]#[N+]C1CCCCC1", "[C-]#[N+]CC(=O)OC", "[C-]#[N+]c1ccccc1")
 
 
+SHRUNK = {"dmpnn": 1.0, "gin": 0.6, "gine": 0.6}
+"""Sums over neighbours grow from layer to layer."""
+
+
 def reagents(smiles: Sequence[str], prefix: str) -> list[Reagent]:
     """Reagents that are called ``prefix`` and their place from 1."""
     return [Reagent(f"{prefix}{k}", text, Chem.MolFromSmiles(text)) for k, text in enumerate(smiles, 1)]
@@ -65,14 +68,11 @@ def random_model(
     """An ensemble with random weights whose scores spread by about 1."""
     config = GraphNetConfig.model_validate({"hidden": 24, "head_hidden": 20, "norm": 10.0} | network)
     rng = np.random.default_rng(seed)
-    h = config.hidden
-    shapes = {"encoder.W_i.weight": (h, ATOM_DIM + BOND_DIM), "encoder.W_h.weight": (h, h),
-              "encoder.W_o.weight": (h, ATOM_DIM + h), "encoder.W_o.bias": (h,)}  # fmt: skip
-    widths = [h, *[config.head_hidden] * config.head_layers, targets]
-    for k, (before, after) in enumerate(pairwise(widths)):
-        shapes |= {f"head.{3 * k}.weight": (after, before), f"head.{3 * k}.bias": (after,)}
+    shapes = _shapes(config, targets)
     arrays = {
-        f"members.{m}.{name}": (rng.standard_normal(shape) * np.sqrt(2.0 / shape[-1])).astype(np.float32)
+        f"members.{m}.{name}": (
+            rng.standard_normal(shape) * np.sqrt(2.0 / shape[-1]) * SHRUNK[config.architecture]
+        ).astype(np.float32)
         for m in range(members)
         for name, shape in shapes.items()
     }
