@@ -165,6 +165,10 @@ class GraphEnsemble(ArrayScorer):
             **started,
         }
 
+    def notes(self) -> dict[str, Any]:
+        """Where the networks started, if that was decided by cross-validation."""
+        return {} if self.start is None else {"start": self.start.to_json()}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights by name, ``members.<i>.<parameter>``, and the scaling of joined features."""
         joined = {} if self.features is None else self.features.arrays()

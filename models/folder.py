@@ -91,7 +91,7 @@ def save_model(
 def write_contents(model: ArrayScorer, folder: Path, *, trust: Mapping[str, Any], golden_smiles: Sequence[str]) -> None:
     """Write the four files of ``model`` into an existing ``folder``, the configuration last."""
     write_bytes(folder / "weights.safetensors", pack_arrays(model.arrays()))
-    write_json(folder / "trust.json", dict(trust))
+    write_json(folder / "trust.json", {**model.notes(), **trust})
     write_json(folder / "golden.json", _golden(model, golden_smiles))
     contents = {name: (folder / name).read_bytes() for name in DIGESTED}
     write_json(folder / "config.json", {

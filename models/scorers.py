@@ -69,6 +69,10 @@ class ArrayScorer(ABC):
     def restore(cls, spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray], endpoints: Sequence[Endpoint]) -> Self:
         """Rebuild the scorer from what :meth:`spec` and :meth:`arrays` gave."""
 
+    def notes(self) -> dict[str, Any]:
+        """What the trust card shall say of how the model came about, by topic, as JSON data; does not count for the fingerprint."""
+        return {}
+
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """What is predicted."""

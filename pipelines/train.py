@@ -138,7 +138,6 @@ def train(
             "digest": decisive,
             "run_id": run.run_id,
             "standardize": chosen.standardize.model_dump(mode="json"),
-            "start": None if fitted.ensemble.start is None else fitted.ensemble.start.to_json(),
         }
         save_model(
             fitted.ensemble,

@@ -31,7 +31,7 @@ def test_settings_reach_the_model_and_its_card(model):
     scorer = open_scorer(model)
     assert scorer.network.architecture == model.name
     assert scorer.network.features == ("morgan", "rdkit")
-    assert read_trust(model)["training"]["start"] == {
+    assert read_trust(model)["start"] == {
         "pretrained": "none", "reason": "the pretrained encoder has another shape", "losses": {},
     }  # fmt: skip
     assert "morgan + rdkit" in scorer.name
