@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,10 @@ from cinchona.digests import digest_file
 from cinchona.errors import ModelFileError
 from cinchona.experiments.client import load_mlflow
 from cinchona.experiments.note import MAX_FIGURES, escape, number, table
+from cinchona.experiments.pyfunc import PARAMS, SMILES, output_columns
 from cinchona.manifest import package_versions
 from cinchona.models.folder import model_fingerprint, read_trust
+from cinchona.records import Endpoint
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,16 +51,28 @@ def package_model(folder: Path, target: Path, *, facts: Mapping[str, Any] | None
     pandas = load_mlflow("pandas")
     pyfunc, models = load_mlflow("mlflow.pyfunc"), load_mlflow("mlflow.models")
     example = pandas.DataFrame({"smiles": EXAMPLE})
-    answer = load_mlflow(LOADER)._load_pyfunc(str(folder)).predict(example)  # noqa: SLF001 - MLflow's name for it
+    loaded = load_mlflow(LOADER)._load_pyfunc(str(folder))  # noqa: SLF001 - MLflow's name for it
+    loaded.predict(example)  # what is stored has answered once
+    endpoints = loaded.scorer.endpoints
     pyfunc.save_model(
         str(target),
         loader_module=LOADER,
         data_path=str(folder),
         mlflow_model=models.Model(**(facts or {})),
-        signature=models.infer_signature(example, answer),
-        input_example=example,
+        signature=signature_of(endpoints),
+        input_example=(example, {name: default for name, (_, default) in PARAMS.items()}),
         pip_requirements=requirements(),
         metadata={"cinchona": json.loads((folder / "config.json").read_bytes())["endpoints"]},
+    )
+
+
+def signature_of(endpoints: Sequence[Endpoint]) -> Any:  # noqa: ANN401 - MLflow's ModelSignature
+    """The signature of a model with these endpoints: SMILES in, the columns of an answer out, and the parameters."""
+    types, models = load_mlflow("mlflow.types"), load_mlflow("mlflow.models")
+    return models.ModelSignature(
+        inputs=types.Schema([types.ColSpec("string", SMILES)]),
+        outputs=types.Schema([types.ColSpec(kind, name) for name, kind in output_columns(endpoints)]),
+        params=types.ParamSchema([types.ParamSpec(name, kind, default) for name, (kind, default) in PARAMS.items()]),
     )
 
 
@@ -135,6 +149,16 @@ def _note(name: str, fingerprint: str, figures: Mapping[str, float]) -> str:
     rows = [(key, number(value)) for key, value in figures.items()][:MAX_FIGURES]
     how = "Takes a table with a column `smiles`. Installed code and safetensors only: loading it unpickles nothing."
     return f"**{escape(name)}** · fingerprint {fingerprint[:16]}\n\n{how}\n\n{table(('figure', 'value'), rows)}"
+
+
+def made_model(client: MlflowClient, run_id: str, folder: Path) -> str:
+    """Id of a finished logged model of the run with the model in ``folder``; empty if there is none yet."""
+    outputs = client.get_run(run_id).outputs
+    for made in outputs.model_outputs if outputs else ():
+        model = client.get_logged_model(made.model_id)
+        if model.tags.get(FINGERPRINT_TAG) == model_fingerprint(folder) and str(model.status) == "READY":
+            return str(made.model_id)
+    return ""
 
 
 def link_model(client: MlflowClient, run_id: str, fingerprint: str) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cinchona.datasets.assay import AssayTable
 from cinchona.digests import digest_table
-from cinchona.errors import ConfigError, InputError, ModelFileError
-from cinchona.experiments.hostile import download
+from cinchona.errors import ConfigError, ModelFileError
 from cinchona.experiments.registry import TEST_DIGEST, TEST_RUN, Registry
+from cinchona.experiments.runfiles import run_table
 
 FILE: Final = "frozen_test.parquet"
 HELDOUT: Final = "heldout.parquet"
 """Artifact of a training: its held-out compounds with labels and predictions."""
-_MAX_BYTES: Final = 256 << 20
 _COLUMNS: Final = frozenset({"compound_id", "smiles", "target", "measured", "predicted"})
 
 
@@ -109,27 +105,3 @@ def heldout_of(registry: Registry, run_id: str) -> pa.Table | None:
     """Held-out compounds of the training run ``run_id`` with labels and predictions; None if it left none."""
     table = run_table(registry, run_id, f"heldout/{HELDOUT}") if run_id else None
     return table if table is not None and set(table.column_names) >= _COLUMNS else None
-
-
-def run_table(registry: Registry, run_id: str, path: str) -> pa.Table | None:
-    """One Parquet artifact of a run, read as data of a stranger; None if there is none.
-
-    Raises:
-        InputError: if it cannot be read.
-    """
-    from cinchona.experiments.client import load_mlflow
-
-    run = registry.ask("a run", lambda: registry.client.get_run(run_id), missing=f"no run {run_id}")
-    routes = load_mlflow("mlflow.store.artifact.artifact_repository_registry")
-    with tempfile.TemporaryDirectory(prefix="cinchona-fetch-") as scratch:
-        try:
-            repository = routes.get_artifact_repository(run.info.artifact_uri)
-            local = registry.ask("an artifact", lambda: download(repository, path, Path(scratch), _MAX_BYTES))
-        except ModelFileError:
-            return None
-        try:
-            return pq.read_table(local).combine_chunks()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                f"{path} of run {run_id} cannot be read as Parquet", where=registry.store.shown()
-            ) from error

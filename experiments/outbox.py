@@ -44,6 +44,8 @@ class Outbox:
         self._turn = threading.RLock()
         self.lost = 0
         """Calls that were refused or found no room."""
+        self.crowded = 0
+        """Of these, calls that found no room."""
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -53,6 +55,7 @@ class Outbox:
         with self._turn:
             if len(self._pending) >= self._capacity:
                 self.lost += 1
+                self.crowded += 1
                 return False
             self._pending.append((what, call))
             return self._clock() >= self._next_try and self.flush()

@@ -11,20 +11,27 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from cinchona.datasets.config import StandardizeConfig
-from cinchona.errors import ColumnError
-from cinchona.pipelines.predict import batch_of, opened, predict_batch
+from cinchona.datasets.standardize import standardize_batch
+from cinchona.errors import ColumnError, ConfigError
+from cinchona.pipelines.predict import batch_of, opened
 from cinchona.protocols import Scorer
-from cinchona.records import DOMAIN_UNKNOWN
+from cinchona.records import DOMAIN_UNKNOWN, CompoundBatch, Endpoint, EndpointStatus
 
 SMILES: Final = "smiles"
 """Column that a request must have; a table with one column may call it otherwise."""
 SCORED: Final = "scored"
 REJECTED: Final = "rejected"
-_LEFT_OUT: Final = ("row_id", "compound_id", "smiles", "parent_smiles")
-_BATCH: Final = 2_048
+DETAILS: Final = ("uncertainty", "lower", "upper")
+"""Figures of each endpoint beside its value; NaN where the model gives none."""
+PARAMS: Final[Mapping[str, tuple[str, Any]]] = {
+    "batch_size": ("long", 2_048),
+    "max_rows": ("long", 100_000),
+    "details": ("boolean", True),
+}
+"""Parameters of a request: type and default."""
+_MAX_BATCH: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +48,62 @@ class SmilesModel:
 
         Args:
             model_input: A table with a column ``smiles`` (or one column only), or a sequence of SMILES.
-            params: Not used; MLflow's interface has it.
+            params: ``batch_size``: rows that are scored at once, which changes memory and not results. ``max_rows``: a
+                longer request is refused. ``details``: False leaves out all but score, values and status.
 
         Returns:
-            Columns ``score`` (higher is better), one for each endpoint, where the model has them
-            ``<endpoint>_uncertainty``, ``_lower``, ``_upper`` and ``_in_domain`` (1, 0, or -1 for unknown), then
-            ``flags``, ``status`` (``scored`` or ``rejected``) and ``reason``. Rejected rows have NaN for numbers.
+            Columns as :func:`output_columns` lists them: ``score`` (higher is better); for each endpoint its value,
+            ``_uncertainty``, ``_lower``, ``_upper`` (NaN where the model gives none), ``_in_domain`` (1, 0, or -1 for
+            unknown) and ``_status`` (``ok``, ``clipped``, ``failed``, ``skipped`` or ``rejected``); then ``flags``,
+            ``status`` (``scored`` or ``rejected``) and ``reason``. Rejected rows have NaN for numbers.
 
         Raises:
             ColumnError: if the table has several columns and none is called ``smiles``.
+            ConfigError: if a parameter is out of range, or the request has too many rows.
         """
         smiles = _smiles(model_input)
-        batch = batch_of(smiles)
-        parts = [
-            predict_batch(batch.slice(start, _BATCH), self.scorer, standardize=self.standardize)
-            for start in range(0, max(len(smiles), 1), _BATCH)
-        ]
-        table = _plain(pa.concat_tables(parts))
+        chosen = _params(params or {}, rows=len(smiles))
+        batch, step = batch_of(smiles), chosen["batch_size"]
+        parts = [self._part(batch.slice(start, step)) for start in range(0, max(len(smiles), 1), step)]
+        table = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        table = table[[name for name, _ in output_columns(self.scorer.endpoints, details=chosen["details"])]]
         return table.set_index(model_input.index) if isinstance(model_input, pd.DataFrame) else table
+
+    def _part(self, batch: CompoundBatch) -> pd.DataFrame:
+        standard = standardize_batch(batch, self.standardize)
+        scores = self.scorer.score(standard.batch).check_accounts_for(standard.batch)
+        rows = len(batch)
+        place = scores.row_ids - (batch.row_ids[0] if rows else 0)
+        columns: dict[str, Any] = {"score": _spread(scores.score, place, rows, np.nan)}
+        for t, endpoint in enumerate(scores.endpoints):
+            columns[endpoint.name] = _spread(scores.value[:, t], place, rows, np.nan)
+            for part in DETAILS:
+                figures: np.ndarray | None = getattr(scores, part)
+                known = np.full(len(place), np.nan) if figures is None else figures[:, t]
+                columns[f"{endpoint.name}_{part}"] = _spread(known, place, rows, np.nan)
+            inside = np.full(len(place), DOMAIN_UNKNOWN) if scores.in_domain is None else scores.in_domain[:, t]
+            columns[f"{endpoint.name}_in_domain"] = _spread(inside, place, rows, DOMAIN_UNKNOWN, np.int64)
+            codes = np.zeros(len(place)) if scores.status is None else scores.status[:, t]
+            columns[f"{endpoint.name}_status"] = _words(codes, place, rows)
+        flags = dict(zip(standard.batch.row_ids.tolist(), standard.batch.data["flags"].to_pylist(), strict=True))
+        reasons = {r.row_id: r.reason for r in (*standard.rejects, *scores.rejects)}
+        ids = batch.row_ids.tolist()
+        columns["flags"] = [flags.get(row) or "" for row in ids]
+        columns["status"] = [REJECTED if row in reasons else SCORED for row in ids]
+        columns["reason"] = [reasons.get(row, "") for row in ids]
+        return pd.DataFrame(columns)
+
+
+def output_columns(endpoints: Sequence[Endpoint], *, details: bool = True) -> list[tuple[str, str]]:
+    """Names and types (``double``, ``long`` or ``string``) of the columns of an answer, the same for every model."""
+    columns = [("score", "double")]
+    for endpoint in endpoints:
+        columns.append((endpoint.name, "double"))
+        if details:
+            columns += [(f"{endpoint.name}_{part}", "double") for part in DETAILS]
+            columns.append((f"{endpoint.name}_in_domain", "long"))
+        columns.append((f"{endpoint.name}_status", "string"))
+    return [*columns, ("flags", "string"), ("status", "string"), ("reason", "string")]
 
 
 def _load_pyfunc(data_path: str) -> SmilesModel:
@@ -84,17 +129,27 @@ def _smiles(model_input: pd.DataFrame | Sequence[str] | np.ndarray) -> list[str]
     return ["" if pd.isna(v) else str(v) for v in np.asarray(values, object).reshape(-1)]
 
 
-def _plain(table: pa.Table) -> pd.DataFrame:
-    """Columns of one type each, whether or not a row was rejected, as a signature needs them."""
-    columns: dict[str, Any] = {}
-    for field in table.drop_columns(list(_LEFT_OUT)).schema:
-        column = table[field.name]
-        if pa.types.is_floating(field.type):
-            columns[field.name] = column.cast(pa.float64()).to_numpy()
-        elif pa.types.is_integer(field.type):
-            columns[field.name] = column.fill_null(DOMAIN_UNKNOWN).cast(pa.int64()).to_numpy()
-        else:
-            columns[field.name] = column.to_pylist()
-    reasons = columns.pop("reason")
-    columns["status"] = [REJECTED if reason else SCORED for reason in reasons]
-    return pd.DataFrame(columns | {"reason": reasons})
+def _params(given: Mapping[str, Any], *, rows: int) -> dict[str, Any]:
+    chosen = {name: given.get(name, default) for name, (_, default) in PARAMS.items()}
+    if not 1 <= chosen["batch_size"] <= _MAX_BATCH:
+        raise ConfigError(f"batch_size is {chosen['batch_size']}", expected=f"1 to {_MAX_BATCH:,}")
+    if rows > chosen["max_rows"]:
+        raise ConfigError(
+            f"the request has {rows:,} rows", expected=f"at most {chosen['max_rows']:,} (the parameter max_rows)",
+            remedy="send it in parts, or screen the file with 'cinchona screen'",
+        )  # fmt: skip
+    return chosen
+
+
+def _spread(values: np.ndarray, place: np.ndarray, rows: int, absent: float, kind: type = np.float64) -> np.ndarray:
+    """``values`` at the rows ``place`` of a column of ``rows``, ``absent`` elsewhere."""
+    column: np.ndarray = np.full(rows, absent, kind)
+    column[place] = values
+    return column
+
+
+def _words(codes: np.ndarray, place: np.ndarray, rows: int) -> list[str]:
+    words = [REJECTED] * rows
+    for row, code in zip(place.tolist(), codes.tolist(), strict=True):
+        words[row] = EndpointStatus(int(code)).name.lower()
+    return words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -14,6 +13,7 @@ from cinchona.experiments.hostile import take_model
 from cinchona.experiments.modeluri import CHALLENGER, CHAMPION, ModelUri
 from cinchona.experiments.outbox import brief, is_refusal
 from cinchona.experiments.store import Store
+from cinchona.experiments.versions import LOGGED_TAG, PASSED, PROMOTED, TEST_DIGEST, TEST_RUN, Version
 from cinchona.models.folder import model_fingerprint, open_scorer
 
 if TYPE_CHECKING:
@@ -21,45 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOGGED_TAG: Final = "logged_model_id"
-"""Tag of a version: the logged model that it is; SQLite stores of MLflow do not give it back."""
-PROMOTED: Final = "gate.decision"
-"""Tag of a version: what the gate said, :data:`PASSED` or ``refused``."""
-PASSED: Final = "promoted"
-TEST_DIGEST: Final = "frozen_test_digest"
-"""Tag of a registered model: content digest of the test set that all its versions are judged on."""
-TEST_RUN: Final = "frozen_test_run"
-"""Tag of a registered model: the run that keeps this test set."""
 MODELS: Final = "models"
 """Folder within the record's folder that keeps fetched models."""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a registered model."""
-
-    name: str
-    version: str
-    model_id: str
-    """Logged model that it is."""
-    fingerprint: str
-    run_id: str = ""
-    """Run that made the model."""
-    aliases: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def uri(self) -> str:
-        """``models:/NAME/VERSION``."""
-        return f"models:/{self.name}/{self.version}"
-
-    def record(self) -> dict[str, Any]:
-        """What people want to know of it, plain data."""
-        shown = {k: v for k, v in self.tags.items() if k not in {FINGERPRINT_TAG, CONFIG_TAG, LOGGED_TAG}}
-        return {
-            "model": self.uri, "aliases": list(self.aliases), "fingerprint": self.fingerprint[:16],
-            "run_id": self.run_id, **shown,
-        }  # fmt: skip
 
 
 class Registry:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import cinchona
 from cinchona.errors import RunInterrupted
+from cinchona.experiments.journal import OUTBOX
 from cinchona.experiments.note import Note
 from cinchona.experiments.outbox import Outbox, brief
 from cinchona.experiments.run import MlflowRun
@@ -34,13 +35,14 @@ class MlflowTracker:
     """Keeps runs in an MLflow store; satisfies :class:`~cinchona.protocols.Tracker`.
 
     Nothing is opened before the first run. A store that is away never stops a run: it warns once, keeps the calls in
-    memory and sends them when the store is back. Results never depend on it, since they are on disk first.
+    memory and on disk and sends them when the store is back. Results never depend on it, since they are on disk first.
 
     Args:
         uri: ``sqlite:///path/to/mlflow.db`` or the address of a tracking server.
         artifact_root: Folder or address for the files of new experiments; by default ``artifacts`` beside the SQLite
             file, or what the server says.
         experiment: Name of the MLflow experiment that collects the runs.
+        spool: Folder for records that the store has not taken by the end of a run; None keeps none.
         outbox: Makes the outbox of a run; for tests.
     """
 
@@ -50,10 +52,12 @@ class MlflowTracker:
         *,
         artifact_root: str | Path | None = None,
         experiment: str = EXPERIMENT,
+        spool: Path | None = None,
         outbox: Callable[[], Outbox] = Outbox,
     ) -> None:
         self.store = Store.at(uri, artifact_root=artifact_root)
         self.experiment = experiment
+        self._spool = spool
         self._outbox = outbox
 
     @contextmanager
@@ -62,13 +66,13 @@ class MlflowTracker:
     ) -> Iterator[MlflowRun]:
         """Open a run of ``kind``; an exception marks it FAILED, an interruption KILLED, and passes on."""
         title = str(mask_secrets(name))
-        outbox = self._outbox()
         run = MlflowRun(
             self.store,
             self.experiment,
             note=Note(title=title, kind=kind),
             tags=_run_tags(kind, parent),
-            outbox=outbox,
+            spool=self._spool,
+            outbox=self._outbox(),
         )
         run.open()
         run.set_tags(tags or {})
@@ -84,8 +88,7 @@ class MlflowTracker:
             raise
         finally:
             run.close(status)
-            _report_loss(outbox, self.store)
-            run.discard()
+            _report_loss(run, self.store)
 
     def describe(self) -> str:
         """One line for people: where the runs are and how to look at them."""
@@ -110,7 +113,12 @@ def open_tracker(config: TrackingConfig, environ: Mapping[str, str] | None = Non
         logger.warning("mlflow is not installed: runs are not tracked (install cinchona[all] to keep them)")
         return NullTracker()
     store = Store.resolve(config.uri, config.folder, environ)
-    return MlflowTracker(store.uri, artifact_root=store.artifact_root, experiment=config.experiment)
+    return MlflowTracker(
+        store.uri,
+        artifact_root=store.artifact_root,
+        experiment=config.experiment,
+        spool=config.folder.absolute() / OUTBOX,
+    )
 
 
 def _run_tags(kind: str, parent: str | None) -> dict[str, str]:
@@ -143,6 +151,13 @@ def _git(*arguments: str, here: Path) -> str:
     return done.stdout.strip()
 
 
-def _report_loss(outbox: Outbox, store: Store) -> None:
-    if not outbox.flush() or outbox.lost:
-        logger.warning("%d records of this run did not reach %s", len(outbox) + outbox.lost, store.shown())
+def _report_loss(run: MlflowRun, store: Store) -> None:
+    missing, on_disk = run.settle()
+    if missing and on_disk:
+        logger.warning(
+            "%d records of this run did not reach %s; they wait on disk, send them with: cinchona sync",
+            missing,
+            store.shown(),
+        )
+    elif missing:
+        logger.warning("%d records of this run did not reach %s", missing, store.shown())

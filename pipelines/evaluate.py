@@ -18,6 +18,7 @@ from cinchona.files import atomic_path
 from cinchona.models.evaluation import evaluate_predictions, evaluations_table
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.predict import opened
+from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.protocols import Scorer, Tracker
 from cinchona.records import CompoundBatch, Endpoint
 from cinchona.screening.csvfile import write_csv
@@ -81,6 +82,10 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
         run.set_tags({"model_fingerprint": scorer.fingerprint, "seed": str(seed)})
         run.log_metrics({f"{e.metric} {e.target}": e.interval.estimate for e in figures if e.interval})
         run.log_table("figures", evaluations_table(figures))
+        Recipe(
+            kind="evaluate", inputs=input_names(table), digests=(data.digest,), seed=seed, targets=tuple(targets),
+            settings=plain_settings(chosen.model_copy(update={"standardize": rules})), model=scorer.fingerprint,
+        ).log(run)  # fmt: skip
     if out is not None:
         _write(Path(out), figures=evaluations_table(figures), predictions=_beside(data, predicted, endpoints))
     return Evaluated(

@@ -18,6 +18,7 @@ from cinchona.errors import InputError
 from cinchona.manifest import mask_secrets
 from cinchona.pipelines.cascade import stored_cascade, with_cascade
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.recipe import input_names
 from cinchona.pipelines.report import write_screen_report
 from cinchona.pipelines.screen_result import ScreenResult
 from cinchona.pipelines.screen_tracking import log_begin, log_end, progress_of, tags_of
@@ -106,7 +107,11 @@ def planned(
                 screen=chosen.screen,
                 standardize=rules,
                 reader=chosen.reader,
-                notes={"seed": seed, "settings": mask_secrets(chosen.model_dump(mode="json"))},
+                notes={
+                    "seed": seed,
+                    "settings": mask_secrets(chosen.model_dump(mode="json")),
+                    "inputs": list(input_names(library)),
+                },
             )
             plan = _plan_of(folder, request)
         yield Assignment(folder, plan, _planned(source, plan), chosen.executor, lease)

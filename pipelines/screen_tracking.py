@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from cinchona.digests import digest_json
 from cinchona.files import write_text
 from cinchona.models.folder import read_trust
 from cinchona.pipelines.depict import with_structures
 from cinchona.pipelines.figures import histogram_svg, standalone
+from cinchona.pipelines.recipe import Recipe
 from cinchona.protocols import TrackedRun
 from cinchona.screening.cascade_audit import audit_run
 from cinchona.screening.finish import Finished
@@ -29,6 +31,8 @@ def tags_of(job: Assignment) -> dict[str, str]:
         "model_fingerprint": plan.model.fingerprint,
         "plan_fingerprint": plan.fingerprint,
         "library": ", ".join(f.name for f in plan.inputs)[:500],
+        "data_digest": digest_json([f.digest for f in plan.inputs]),
+        "seed": str(plan.notes.get("seed", 0)),
     }
     training = _training_run(job.source.path)
     return tags | ({"training_run_id": training} if training else {})
@@ -43,6 +47,14 @@ def log_begin(job: Assignment, run: TrackedRun) -> None:
     run.log_params({**flat(shown), "seed": plan.notes.get("seed", 0), "rows": plan.rows, "partitions": plan.partitions})
     for file in plan.inputs:
         run.log_dataset(file.name, digest=file.digest, source=file.name, context="library")
+    Recipe(
+        kind="screen",
+        inputs=tuple(plan.notes.get("inputs") or [file.name for file in plan.inputs]),
+        digests=tuple(file.digest for file in plan.inputs),
+        seed=int(plan.notes.get("seed", 0)),
+        settings={name: value for name, value in settings.items() if name != "tracking"},
+        model=plan.model.fingerprint,
+    ).log(run)
 
 
 def progress_of(doing: Doing, begun: float) -> dict[str, float]:

@@ -32,6 +32,7 @@ from cinchona.models.train import fit_ensemble
 from cinchona.models.training_state import EpochRecord
 from cinchona.models.trust import trust_record
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.pipelines.report import write_training_report
 from cinchona.pipelines.train_tracking import log_begin, log_end, tags_of
 from cinchona.protocols import Tracker
@@ -131,7 +132,11 @@ def train(
     leakage = leakage_report(data, split)
     name = _name(table)
     with (tracker or NullTracker()).run(f"train {name}", kind="train", tags=tags_of(data, split, seed)) as run:
-        log_begin(run, data, chosen, name)
+        log_begin(run, data, split, chosen, name)
+        Recipe(
+            kind="train", inputs=input_names(table), digests=(data.digest,), seed=seed, targets=tuple(targets),
+            settings=plain_settings(chosen),
+        ).log(run)  # fmt: skip
         fitted = _fit(data, split, chosen, seed=seed, checkpoint=folder.parent / f".{folder.name}.training")
         trust = trust_record(data, split, evaluations=fitted.evaluations, leakage=leakage, seed=seed, name=name)
         trust["training"] = {

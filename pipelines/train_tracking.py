@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from cinchona.datasets.assay import AssayTable
-from cinchona.datasets.splits import Split
+from cinchona.datasets.splits import PARTS, Split
 from cinchona.digests import digest_json
 from cinchona.files import write_text
 from cinchona.masking import mask_secrets
@@ -24,10 +24,12 @@ def tags_of(data: AssayTable, split: Split, seed: int) -> dict[str, str]:
     return {"data_digest": data.digest, "split_kind": split.kind, "seed": str(seed)}
 
 
-def log_begin(run: TrackedRun, data: AssayTable, settings: Settings, name: str) -> None:
-    """Record settings and data."""
+def log_begin(run: TrackedRun, data: AssayTable, split: Split, settings: Settings, name: str) -> None:
+    """Record settings, and each part of the data with the digest of its compounds and labels."""
     run.log_params(_flat(mask_secrets(settings.model_dump(mode="json", exclude={"screen", "executor", "tracking"}))))
-    run.log_dataset(name, digest=data.digest, source=name, context="train")
+    for part in PARTS:
+        rows = getattr(split, part).tolist()
+        run.log_dataset(f"{name}, {part}", digest=digest_json([data.digest, rows]), source=name, context=part)
 
 
 def log_end(

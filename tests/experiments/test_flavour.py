@@ -14,11 +14,12 @@ from finished_screen import DRUGS, write_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinchona.errors import CinchonaError, ColumnError
+from cinchona.errors import CinchonaError, ColumnError, ConfigError
 from cinchona.experiments.flavour import package_model, requirements
-from cinchona.experiments.pyfunc import _load_pyfunc
+from cinchona.experiments.pyfunc import _load_pyfunc, output_columns
 from cinchona.experiments.tracker import MlflowTracker
 from cinchona.models.folder import model_fingerprint
+from cinchona.records import Endpoint
 
 SMILES = [smiles for _, smiles in DRUGS]
 
@@ -56,6 +57,31 @@ def test_all_kinds_of_input_give_the_same(model, given_as):
 def test_nothing_in_gives_nothing_out_with_all_columns(model):
     assert list(model.predict([]).columns) == list(model.predict(SMILES).columns)
     assert len(model.predict(pd.DataFrame({"smiles": []}))) == 0
+
+
+def test_every_endpoint_has_all_its_columns_and_types(model):
+    table = model.predict([SMILES[0], "xx"])
+    parts = ["pIC50"] + [f"pIC50_{p}" for p in ("uncertainty", "lower", "upper", "in_domain", "status")]
+    assert list(table.columns) == ["score", *parts, "flags", "status", "reason"]
+    assert table["pIC50_status"].tolist() == ["ok", "rejected"]
+    assert table["pIC50_in_domain"].tolist() == [-1, -1], "this forest knows no domain"
+    kinds = {"double": "float64", "long": "int64", "string": "object"}
+    for name, kind in output_columns(model.scorer.endpoints):
+        assert str(table[name].dtype) == kinds[kind], name
+
+
+def test_parameters_of_a_request(model):
+    whole = model.predict(SMILES)
+    for size in (1, 3, 65_536):
+        pd.testing.assert_frame_equal(model.predict(SMILES, {"batch_size": size}), whole)
+    short = model.predict(SMILES, {"details": False})
+    assert list(short.columns) == ["score", "pIC50", "pIC50_status", "flags", "status", "reason"]
+    pd.testing.assert_frame_equal(short, whole[list(short.columns)])
+    with pytest.raises(ConfigError, match="the request has 10 rows"):
+        model.predict(SMILES, {"max_rows": 9})
+    for size in (0, -1, 65_537):
+        with pytest.raises(ConfigError, match="batch_size"):
+            model.predict(SMILES, {"batch_size": size})
 
 
 def test_a_table_without_smiles_is_refused(model):
@@ -105,9 +131,7 @@ print(json.dumps({"columns": list(table.columns), "status": table["status"].toli
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["status"] == ["scored", "rejected"]
-    assert (
-        answer["columns"] == answer["outputs"] == ["score", "pIC50", "pIC50_uncertainty", "flags", "status", "reason"]
-    )
+    assert answer["columns"] == answer["outputs"] == [name for name, _ in output_columns([Endpoint("pIC50")])]
     assert answer["inputs"] == [{"type": "string", "name": "smiles", "required": True}]
 
 
