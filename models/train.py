@@ -70,7 +70,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
         NoUsableRowsError: if a target has no label in the training part.
         ConfigError: if the training diverges or a name in ``lower_is_better`` is no target.
     """
-    _check_names(training.lower_is_better, table)
+    check_names(training.lower_is_better, table)
     scaling = TargetScaling.fit(table.values[split.train], table.targets)
     choice = None
     if training.pretrained == AUTO:
@@ -197,7 +197,12 @@ def _key(
     return digest_json([table.digest, rows, FEATURE_SCHEMA, network.as_spec(), settings, seed, dict(origin)])
 
 
-def _check_names(names: Sequence[str], table: AssayTable) -> None:
+def check_names(names: Sequence[str], table: AssayTable) -> None:
+    """Refuse names in ``lower_is_better`` that are no targets.
+
+    Raises:
+        ConfigError: naming them.
+    """
     known = {target.name for target in table.targets}
     if unknown := sorted(set(names) - known):
         raise ConfigError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, StandardizeConfig
+from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
 from cinchona.screening.config import ExecutorConfig, ScreenConfig, SpaceConfig
 from cinchona.settings import Config
@@ -43,6 +44,8 @@ class Settings(Config):
     """Shape of the graph network."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     """How it is trained."""
+    choice: ChoiceConfig = Field(default_factory=ChoiceConfig)
+    """Which model is trained, and how ``auto`` finds out."""
     pretraining: PretrainingConfig = Field(default_factory=PretrainingConfig)
     """How an encoder is pretrained."""
     screen: ScreenConfig = Field(default_factory=ScreenConfig)

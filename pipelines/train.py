@@ -24,6 +24,7 @@ from cinchona.files import atomic_path
 from cinchona.manifest import Manifest
 from cinchona.masking import mask_secrets
 from cinchona.models.baselines import fit_baselines
+from cinchona.models.choosing import Choice
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.evaluation import Evaluation, evaluate_predictions
 from cinchona.models.folder import is_model_folder, open_scorer, read_trust, save_model
@@ -31,6 +32,7 @@ from cinchona.models.scorers import ArrayScorer
 from cinchona.models.train import fit_ensemble
 from cinchona.models.training_state import EpochRecord
 from cinchona.models.trust import trust_record
+from cinchona.pipelines.chosen import fit_chosen
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.pipelines.report import write_training_report
@@ -69,15 +71,21 @@ class TrainResult:
     """Report for people, one HTML file."""
     run_id: str = ""
     """Id of the tracked run; empty without a tracker or if the model was there already."""
+    choices: tuple[dict[str, Any], ...] = ()
+    """What ``auto`` tried: target, model, metric, estimate, weight, seconds, why."""
 
-    def figure(self, metric: str, *, model: str = MODEL, target: str | None = None) -> float:
-        """One figure; of the first target unless one is named.
+    def figure(self, metric: str, *, model: str | None = None, target: str | None = None) -> float:
+        """One figure; of the trained model and the first target unless others are named.
 
         Raises:
             ConfigError: if there is no such figure.
         """
         for row in self.figures:
-            if (row["model"], row["metric"]) == (model, metric) and target in {None, row["target"]}:
+            if (
+                row["metric"] == metric
+                and row["model"] == (model or self.figures[0]["model"])
+                and target in {None, row["target"]}
+            ):
                 return float("nan") if row["estimate"] is None else float(row["estimate"])
         raise ConfigError(f"no figure {metric!r} of {model!r}", expected="a metric and a model of ``figures``")
 
@@ -86,11 +94,12 @@ class TrainResult:
 class _Fitted:
     """What fitting gave, before it is written."""
 
-    ensemble: GraphEnsemble
+    model: ArrayScorer
     baselines: dict[str, ArrayScorer]
     evaluations: tuple[Evaluation, ...]
     heldout: pa.Table
     curves: dict[str, list[float]] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
 
 
 def train(
@@ -102,7 +111,7 @@ def train(
     seed: int = 0,
     tracker: Tracker | None = None,
 ) -> TrainResult:
-    """Train an ensemble of graph networks, measure it beside the baselines on held-out compounds, and save it.
+    """Train a model as ``choice.model`` says, by default an ensemble of graph networks; measure it beside the baselines on held-out compounds, and save it.
 
     The same call on a finished folder gives the model that is there; on a training that was killed it goes on.
 
@@ -144,8 +153,10 @@ def train(
             "run_id": run.run_id,
             "standardize": chosen.standardize.model_dump(mode="json"),
         }
+        if fitted.choices:
+            trust["choice"] = [choice.to_json() for choice in fitted.choices]
         save_model(
-            fitted.ensemble,
+            fitted.model,
             folder,
             trust=trust,
             beside=lambda draft: _write_companions(draft, data, fitted, settings=chosen, seed=seed),
@@ -158,6 +169,8 @@ def train(
 def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:
     """Digest of everything that decides the model and its figures."""
     included = {"standardize", "curation", "split", "network", "training"}
+    if settings.choice.model != "network":
+        included |= {"choice"}
     return digest_json([data.digest, settings.model_dump(mode="json", include=included), seed])
 
 
@@ -177,24 +190,35 @@ def _found(folder: Path, decisive: str) -> TrainResult:
 
 def _fit(data: AssayTable, split: Split, settings: Settings, *, seed: int, checkpoint: Path) -> _Fitted:
     curves: dict[str, list[float]] = defaultdict(list)
+    model, choices = (
+        (_fit_network(data, split, settings, seed=seed, checkpoint=checkpoint, curves=curves), ())
+        if settings.choice.model == "network"
+        else fit_chosen(data, split, settings, seed=seed)
+    )
+    lower, trees = settings.training.lower_is_better, settings.training.forest_trees
+    baselines = fit_baselines(data, split, seed=seed, n_trees=trees, lower_is_better=lower)
+    models: dict[str, ArrayScorer] = {settings.choice.model: model, **baselines}
+    tested = [data.smiles[row] for row in split.test]
+    predictions = {name: predict_all(one, tested) for name, one in models.items()}
+    evaluations = evaluate_predictions(
+        data.values[split.test], data.censor[split.test], predictions, endpoints=model.endpoints, seed=seed
+    )
+    heldout = _heldout(data, split, predictions[settings.choice.model])
+    return _Fitted(model, baselines, evaluations, heldout, dict(curves), choices)
+
+
+def _fit_network(
+    data: AssayTable, split: Split, settings: Settings, *, seed: int, checkpoint: Path, curves: dict[str, list[float]]
+) -> GraphEnsemble:
 
     def keep(record: EpochRecord) -> None:
         curves[f"network-{record.member}/train loss"].append(record.train_loss)
         curves[f"network-{record.member}/valid loss"].append(record.valid_loss)
 
-    ensemble = fit_ensemble(
+    return fit_ensemble(
         data, split, network=settings.network, training=settings.training, seed=seed, checkpoint=checkpoint,
         on_epoch=keep,
     )  # fmt: skip
-    lower, trees = settings.training.lower_is_better, settings.training.forest_trees
-    baselines = fit_baselines(data, split, seed=seed, n_trees=trees, lower_is_better=lower)
-    models: dict[str, ArrayScorer] = {MODEL: ensemble, **baselines}
-    tested = [data.smiles[row] for row in split.test]
-    predictions = {name: predict_all(model, tested) for name, model in models.items()}
-    evaluations = evaluate_predictions(
-        data.values[split.test], data.censor[split.test], predictions, endpoints=ensemble.endpoints, seed=seed
-    )
-    return _Fitted(ensemble, baselines, evaluations, _heldout(data, split, predictions[MODEL]), dict(curves))
 
 
 def predict_all(model: ArrayScorer, smiles: Sequence[str]) -> np.ndarray:
@@ -252,6 +276,7 @@ def _result(folder: Path, *, run_id: str = "") -> TrainResult:
         figures=tuple(trust["metrics"]),
         report=folder / "report" / "report.html",
         run_id=run_id or trust["training"]["run_id"],
+        choices=tuple(trust.get("choice") or ()),
     )
 
 

@@ -81,6 +81,7 @@ class BoostingLearner(Learner):
         leaves: int = 31,
         workers: int | None = None,
     ) -> None:
+        self.growth = 0.8  # the cost of a tree has a large part that does not depend on the rows
         self.layout, self.n_trees, self.workers = layout, n_trees, workers
         self.settings = {"learning_rate": rate, "feature_fraction": features, "num_leaves": leaves}
         self.name = f"LightGBM on {layout} features"

@@ -79,6 +79,7 @@ class ForestLearner(Learner):
     def __init__(
         self, layout: str, *, grower: str = "random forest", n_trees: int = 300, workers: int | None = None
     ) -> None:
+        self.growth = 1.2
         self.layout, self.grower, self.n_trees, self.workers = layout, grower, n_trees, workers
         self.name = f"{grower} on {layout} features"
 

@@ -12,15 +12,21 @@ import numpy as np
 from rdkit import Chem
 
 from cinchona.datasets.descriptors import quick_descriptors
+from cinchona.datasets.fingerprints import SIZE, morgan_bits
 from cinchona.models.classical.counts import Counts, References, count_substructures
 from cinchona.models.classical.descriptors import descriptors, quantiles_of, ranked
 from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
 
+BITS: Final = "bits"
+"""The folded Morgan bits of the plain random forest."""
+
 LAYOUTS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = MappingProxyType({
+    "bits": ((BITS, SIZE),),
+    "short": (("morgan2", 1024), (DESCRIPTORS, 0)),
     "plain": (("morgan2", 2048), (DESCRIPTORS, 0)),
     "wide": (("morgan2", 1024), ("features3", 512), ("pairs", 1024), ("torsions", 512), (DESCRIPTORS, 0)),
 })  # fmt: skip
-"""Tables of features for trees: families, folded to so many columns, and descriptors."""
+"""Tables of features for trees: bits, families folded to so many columns, and descriptors."""
 
 
 def layout_width(name: str) -> int:
@@ -55,10 +61,18 @@ class Molecules:
 
     def table(self, layout: str) -> np.ndarray:
         """Folded counts and descriptors side by side, float32, shape (n, width)."""
-        return np.concatenate(
-            [self.descriptors if part == DESCRIPTORS else self.counts(part).folded(size) for part, size in LAYOUTS[layout]],
-            axis=1,
-        )  # fmt: skip
+        return np.concatenate([self._columns(part, size) for part, size in LAYOUTS[layout]], axis=1)
+
+    def take(self, rows: np.ndarray) -> Molecules:
+        """The molecules ``rows``, int64; nothing is computed yet."""
+        return Molecules([self._molecules[row] for row in rows])
+
+    def _columns(self, part: str, size: int) -> np.ndarray:
+        if part == DESCRIPTORS:
+            return self.descriptors
+        if part == BITS:
+            return morgan_bits(self._molecules).astype(np.float32)
+        return self.counts(part).folded(size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +207,12 @@ class Inputs:
         if layout not in self._tables:
             self._tables[layout] = self._molecules.table(layout)
         return self._tables[layout]
+
+    def on(self, basis: Basis) -> Inputs:
+        """The same molecules before another basis of the same compounds; what is computed stays."""
+        other = Inputs(self._molecules, basis)
+        other._kernels, other._tables = self._kernels, self._tables
+        return other
 
     def take(self, rows: np.ndarray) -> Inputs:
         """The molecules ``rows``, of which nothing is computed again."""

@@ -16,7 +16,7 @@ from cinchona.errors import ExitCode
 SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format", "--help"}
 CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
-    "train": (["TABLE"], {"--target", "--out", "--seed"}),
+    "train": (["TABLE"], {"--target", "--out", "--seed", "--model"}),
     "pretrain": (["LIBRARY..."], {"--out", "--seed"}),
     "screen": (
         ["LIBRARY..."],

@@ -38,8 +38,10 @@ def show_fit(common: Common, result: TrainResult | Evaluated) -> None:
         show(common, result)
         return
     data: dict[str, Any] = plain(result)
-    figures = data.pop("figures")
+    figures, choices = data.pop("figures"), data.pop("choices", ())
     show_record(data)
+    if choices:
+        show_table(choices, title="What was tried, and why it has its weight")
     show_figures(figures)
 
 

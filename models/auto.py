@@ -1,0 +1,200 @@
+"""``train --model auto``: cross-validate what is promising, blend what helps, keep to a time budget, and say why.
+
+No test compound is seen. Weights come from predictions for compounds that the member was not fitted on, and the estimate of
+the blend from weights that have not seen the compound either.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cinchona.datasets.clusters import leader_clusters
+from cinchona.datasets.fingerprints import morgan_packed
+from cinchona.datasets.scaffolds import scaffolds
+from cinchona.datasets.splits import deal_groups
+from cinchona.models.candidates import Clock, Forecaster, candidates, n_folds
+from cinchona.models.choice_config import ChoiceConfig
+from cinchona.models.choosing import Choice, Decision, decide, left_out
+from cinchona.models.classical.blend import BlendScorer, Weighted, compact
+from cinchona.models.classical.fitting import kernels_of, molecules_of
+from cinchona.models.classical.inputs import Basis, Inputs
+from cinchona.models.classical.members import Labels, Learner
+from cinchona.progress import progress
+from cinchona.records import Endpoint
+from cinchona.seeds import rng
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoResult:
+    """A model and how it was chosen."""
+
+    scorer: BlendScorer
+    """Fitted to all compounds that were given."""
+    choices: tuple[Choice, ...]
+    """What was tried for each target, and what became of it."""
+    seconds: float
+    """Time it took."""
+
+
+def fit_auto(
+    smiles: Sequence[str],
+    values: np.ndarray,
+    *,
+    endpoints: Sequence[Endpoint],
+    config: ChoiceConfig,
+    seed: int,
+    workers: int | None = None,
+) -> AutoResult:
+    """Choose, weigh or stack models by cross-validation and fit the result to all compounds.
+
+    Args:
+        smiles: n curated training compounds.
+        values: Labels, float64, shape (n, t); NaN where missing.
+        endpoints: The t targets.
+        config: Time budget and folds.
+        seed: Seed of everything random. Which models fit into the budget depends on the machine; all else does not.
+        workers: Threads; they change the time that fits take, and nothing else.
+
+    Raises:
+        ShapeError: if a compound does not parse.
+    """
+    clock = Clock(config.seconds)
+    labels = [Labels.of(values[:, column], endpoint) for column, endpoint in enumerate(endpoints)]
+    search = _Search(smiles, labels, config=config, seed=seed, clock=clock)
+    learners = candidates(len(smiles), len(endpoints), workers=workers)
+    with progress(len(learners), "trying models", unit="models") as bar:
+        for learner in learners:
+            search.consider(learner)
+            bar.advance(1)
+    decisions = [search.decide(column, endpoint.name) for column, endpoint in enumerate(endpoints)]
+    blends = [search.fit(column, decision) for column, decision in enumerate(decisions)]
+    scorer = compact(blends, search.basis, endpoints)
+    choices = tuple(choice for decision in decisions for choice in decision.choices)
+    return AutoResult(scorer, choices, clock.spent)
+
+
+@dataclass(slots=True)
+class _Tried:
+    """One learner after its cross-validation."""
+
+    learner: Learner
+    held_out: list[np.ndarray] = field(default_factory=list)
+    """Out-of-fold predictions of each target, float64, shape (n,); NaN where none."""
+    seconds: float = 0.0
+
+
+class _Search:
+    """Cross-validates one learner after the other while there is time."""
+
+    def __init__(
+        self, smiles: Sequence[str], labels: list[Labels], *, config: ChoiceConfig, seed: int, clock: Clock
+    ) -> None:
+        self.labels, self.seed, self.clock = labels, seed, clock
+        self.folds = folds_of(smiles, config.folds, seed=seed)
+        self._molecules = molecules_of(smiles)
+        self._forecast = Forecaster(self._molecules, labels, folds=self.folds.max() + 1, seed=seed)
+        self.basis = Basis.of(self._molecules, ())
+        self._inputs = Inputs(self._molecules, self.basis)
+        self.tried: list[_Tried] = []
+        self.left_out: dict[str, str] = {}
+
+    def consider(self, learner: Learner) -> None:
+        """Cross-validate ``learner`` if the forecast fits into what is left; the first one is fitted in any case."""
+        if len(self.folds) > learner.most_rows:
+            self.left_out[learner.name] = f"left out: made for at most {learner.most_rows:,} compounds"
+            return
+        if self.tried and self.clock.left <= 0:
+            self.left_out[learner.name] = "left out: no time was left to try it"
+            return
+        crossed, finals = self._forecast.seconds(learner)
+        if self.tried and crossed + finals > self.clock.left:
+            left = max(self.clock.left, 0.0)
+            self.left_out[learner.name] = f"left out: about {crossed + finals:.0f} s, and {left:.0f} s were left"
+            return
+        start = time.monotonic()
+        self._prepare(learner)
+        tried = _Tried(learner)
+        for column in range(len(self.labels)):
+            tried.held_out.append(self._out_of_fold(learner, column))
+            if self.tried and self.clock.left < finals:
+                self.left_out[learner.name] = "left out: the time was over before it was compared"
+                return
+        tried.seconds = time.monotonic() - start
+        self.clock.promised += max(finals, tried.seconds / max(int(self.folds.max()) + 1, 1))
+        self.tried.append(tried)
+
+    def decide(self, column: int, target: str) -> Decision:
+        """Choose among what was tried for one target."""
+        names = [tried.learner.name for tried in self.tried]
+        held_out = np.column_stack([tried.held_out[column] for tried in self.tried])
+        seconds = [tried.seconds / len(self.labels) for tried in self.tried]
+        found = decide(held_out, self.labels[column], self.folds, names=names, target=target, seed=self.seed)
+        return found.timed(seconds).joined(left_out(target, self.left_out))
+
+    def fit(self, column: int, decision: Decision) -> list[Weighted]:
+        """Fit the members of one target to all of its labels."""
+        labels = self.labels[column]
+        rows = labels.known(np.arange(len(self.folds)))
+        return [
+            Weighted(tried.learner.name, tried.learner.fit(self._inputs, labels, rows, seed=self.seed), float(weight))
+            for tried, weight in zip(self.tried, decision.weights, strict=True)
+            if weight > 0
+        ]
+
+    def _prepare(self, learner: Learner) -> None:
+        """Compute the features that ``learner`` needs and that are not there yet."""
+        wanted = kernels_of([*(tried.learner for tried in self.tried), learner])
+        self.basis = Basis.of(self._molecules, wanted)
+        self._inputs = self._inputs.on(self.basis)
+        if learner.kernel:
+            self._inputs.kernel(learner.kernel)
+        if learner.layout:
+            self._inputs.table(learner.layout)
+        self._forecast.computed(learner)
+
+    def _out_of_fold(self, learner: Learner, column: int) -> np.ndarray:
+        labels = self.labels[column]
+        known = labels.known(np.arange(len(self.folds)))
+        out = np.full(len(self.folds), np.nan)
+        for fold in range(int(self.folds.max()) + 1):
+            fitted, here = known[self.folds[known] != fold], known[self.folds[known] == fold]
+            if len(fitted) and len(here):
+                member = learner.fit(self._inputs, labels, fitted, seed=self.seed)
+                out[here] = member.predict(self._inputs.take(here))
+        return out
+
+
+def folds_of(smiles: Sequence[str], kind: str, *, seed: int) -> np.ndarray:
+    """Fold of each compound, int64, shape (n,); -1 for those that are only fitted to.
+
+    Args:
+        smiles: n compounds.
+        kind: ``random``, ``scaffold`` or ``cluster``; whole scaffolds or clusters stay in one fold.
+        seed: Seed of the folds.
+    """
+    n, k = len(smiles), n_folds(len(smiles))
+    parts = max(2, min(k, n)) if k > 1 else 5
+    groups = _groups(smiles, kind)
+    if len(np.unique(groups)) < parts:
+        groups = np.arange(n)
+    folds = deal_groups(groups, parts, seed=seed) if kind != "random" else rng(seed, "folds").permutation(n) % parts
+    return np.where(folds == 0, 0, -1) if k == 1 else folds
+
+
+def _groups(smiles: Sequence[str], kind: str) -> np.ndarray:
+    if kind == "scaffold":
+        found: np.ndarray = np.unique(np.array(scaffolds(list(smiles)), object).astype(str), return_inverse=True)[1]
+        return found
+    if kind == "cluster":
+        return leader_clusters(morgan_packed(list(smiles)), similarity=0.4)
+    return np.arange(len(smiles))
+
+
+__all__ = ["AutoResult", "fit_auto", "folds_of"]

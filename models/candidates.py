@@ -1,0 +1,144 @@
+"""What ``auto`` tries, most promising first, and what each would cost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from cinchona.models.classical.boosting import BoostingLearner
+from cinchona.models.classical.fitting import kernels_of
+from cinchona.models.classical.forests import ForestLearner
+from cinchona.models.classical.inputs import Basis, Inputs, Molecules
+from cinchona.models.classical.members import Labels, Learner
+from cinchona.models.classical.neighbours import NeighbourLearner
+from cinchona.models.classical.svm import SvmLearner
+from cinchona.seeds import rng
+
+SMALL: Final = 6_000
+"""Compounds up to which kernels are compared in full."""
+MANY: Final = 20_000
+"""Compounds beyond which one held-out part replaces folds."""
+_PILOT: Final = 300
+_CAUTION: Final = 1.3
+"""By which a forecast is multiplied: better one model less than a budget that is not kept."""
+
+
+def candidates(n: int, n_targets: int, *, workers: int | None) -> list[Learner]:
+    """Learners for ``n`` compounds and ``n_targets`` targets, the most promising for their time first.
+
+    Args:
+        n: Training compounds.
+        n_targets: Targets; forests get fewer trees where there are many.
+        workers: Threads.
+    """
+    trees = 150 if n_targets <= 3 else 100
+    boosts = 500 if n_targets <= 3 else 250
+    if n > SMALL:
+        layout = "plain" if n <= MANY else "short"
+        return [
+            BoostingLearner(layout, n_trees=boosts, leaves=63, workers=workers),
+            ForestLearner("bits", n_trees=min(trees, 100), workers=workers),
+            BoostingLearner("short" if layout == "plain" else "bits", n_trees=boosts, leaves=63, workers=workers),
+            ForestLearner(layout, grower="extra trees", n_trees=min(trees, 100), workers=workers),
+        ]
+    return [
+        SvmLearner("everything"),
+        ForestLearner("plain", grower="extra trees", n_trees=trees, workers=workers),
+        BoostingLearner("wide", n_trees=boosts, workers=workers),
+        SvmLearner("substructures"),
+        ForestLearner("bits", n_trees=100, workers=workers),
+        NeighbourLearner("substructures"),
+        SvmLearner("descriptors"),
+        SvmLearner("environments", penalty=10.0),
+        SvmLearner("everything", penalty=10.0),
+    ]
+
+
+def n_folds(n: int) -> int:
+    """Folds of the cross-validation for ``n`` compounds; 1 is a single held-out part."""
+    if n > MANY:
+        return 1
+    return 5 if n <= SMALL else 3
+
+
+@dataclass(slots=True)
+class Clock:
+    """A budget of seconds, of which parts are promised before they are spent."""
+
+    seconds: float
+    """The whole budget."""
+    started: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - looked up when it begins
+    """When it began."""
+    promised: float = 0.0
+    """Seconds kept back for the final fits."""
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds that are neither spent nor promised."""
+        return self.seconds - self.spent - self.promised
+
+
+class Forecaster:
+    """Foretells what a learner takes, from fits to some hundred compounds.
+
+    Args:
+        molecules: All n training compounds, of which a sample is drawn.
+        labels: Labels of each target.
+        folds: Number of folds.
+        seed: Seed of the sample.
+    """
+
+    def __init__(self, molecules: Molecules, labels: list[Labels], *, folds: int, seed: int) -> None:
+        n = len(molecules)
+        self._labels, self._folds, self._n, self._seed = labels, folds, n, seed
+        self._sample = np.sort(rng(seed, "pilot").permutation(n)[:_PILOT])
+        self._molecules = molecules.take(self._sample)
+        self._computed: set[str] = set()
+
+    def seconds(self, learner: Learner) -> tuple[float, float]:
+        """Forecast of the cross-validation with features, and of the final fits, over all targets."""
+        features, inputs = self._features(learner)
+        fit = self._fit(learner, inputs)
+        share = 1 - 1 / max(self._folds, 2)
+        known = [int((~np.isnan(lab.values)).sum()) for lab in self._labels]
+        finals = sum(fit * max(k / len(self._sample), 0.2) ** learner.growth for k in known)
+        crossed = self._folds * finals * share**learner.growth
+        return _CAUTION * (features + crossed), _CAUTION * finals
+
+    def computed(self, learner: Learner) -> None:
+        """Remember that the learner's features of all compounds are there now."""
+        self._computed |= {learner.kernel, learner.layout}
+
+    def _features(self, learner: Learner) -> tuple[float, Inputs]:
+        start = time.monotonic()
+        inputs = Inputs(self._molecules, Basis.of(self._molecules, kernels_of([learner])))
+        if learner.kernel:
+            inputs.kernel(learner.kernel)
+        if learner.layout:
+            inputs.table(learner.layout)
+        if {learner.kernel, learner.layout} <= self._computed | {""}:
+            return 0.0, inputs
+        times = self._n / len(self._sample)
+        # Counting grows with n, comparing with its square; the cheap part of both is small enough to be ignored.
+        return (time.monotonic() - start) * times ** (1.5 if learner.kernel else 1.0), inputs
+
+    def _fit(self, learner: Learner, inputs: Inputs) -> float:
+        best = max(self._labels, key=lambda lab: int((~np.isnan(lab.values[self._sample])).sum()))
+        labels = Labels(best.values[self._sample], best.task)
+        rows = labels.known(np.arange(len(self._sample)))
+        if len(rows) < 2:
+            return 0.0
+        start = time.monotonic()
+        learner.fit(inputs, labels, rows, seed=self._seed).predict(inputs.take(rows[:50]))
+        return (time.monotonic() - start) * len(self._sample) / len(rows)
+
+
+__all__ = ["candidates", "Clock", "Forecaster", "MANY", "n_folds", "SMALL"]

@@ -1,0 +1,31 @@
+"""Settings of the choice between models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cinchona.settings import Config
+
+ModelName = Literal["network", "auto", "svm", "lightgbm", "extra-trees", "random-forest", "neighbours"]
+"""What ``cinchona train --model`` fits."""
+
+FoldKind = Literal["auto", "random", "scaffold", "cluster"]
+"""What a fold of the cross-validation keeps together."""
+
+
+class ChoiceConfig(Config):
+    """Which model is trained, and how ``auto`` finds out."""
+
+    model: ModelName = "network"
+    """``network``: an ensemble of graph networks; ``auto``: whatever cross-validation prefers, mostly a blend; else one
+    model on fingerprints and descriptors."""
+    seconds: float = Field(480.0, ge=1, le=7 * 86_400)
+    """Time that ``auto`` may take, features and final fits included. Which models fit into it depends on the machine."""
+    folds: FoldKind = "auto"
+    """``random``, or whole scaffolds or clusters in one fold; ``auto`` does as ``split.kind`` does, and draws at random for
+    splits by time or column."""
+
+
+__all__ = ["ChoiceConfig", "FoldKind", "ModelName"]

@@ -1,0 +1,166 @@
+"""From out-of-fold predictions to weights, and a table that says why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from cinchona.models.classical.members import Labels
+from cinchona.models.intervals import Interval, paired_bootstrap
+from cinchona.models.metrics import METRICS, Metric
+from cinchona.models.stacking import blend_weights, nested_blend
+
+BLEND: Final = "blend"
+"""Name of the weighted blend in the table."""
+_SAMPLES: Final = 500
+_FEWEST: Final = 10
+"""Labels below which members are weighted alike: with fewer, differences are chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What became of one model for one target."""
+
+    target: str
+    """Name of the target."""
+    model: str
+    """Name of the model; :data:`BLEND` for all together."""
+    metric: str
+    """Key in :data:`~cinchona.models.metrics.METRICS`."""
+    estimate: float
+    """Figure over compounds that were held out; NaN where there is none. Weights of the blend are held out too."""
+    weight: float
+    """Share in the model that was trained, 0 to 1."""
+    seconds: float
+    """Time of its cross-validation."""
+    why: str
+    """Why it has this weight."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain data; what is not a number becomes null."""
+        estimate = self.estimate if math.isfinite(self.estimate) else None
+        return {
+            "target": self.target, "model": self.model, "metric": self.metric, "estimate": estimate,
+            "weight": round(self.weight, 4), "seconds": round(self.seconds, 2), "why": self.why,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """Weights for one target and the reasons."""
+
+    weights: np.ndarray
+    """Share of each of the k models, float64, shape (k,), sum 1."""
+    choices: tuple[Choice, ...]
+    """One row for each model, then one for the blend."""
+
+    def timed(self, seconds: Sequence[float]) -> Decision:
+        """With the seconds of each model, in order."""
+        times = [*seconds, sum(seconds)]
+        return replace(
+            self, choices=tuple(replace(row, seconds=t) for row, t in zip(self.choices, times, strict=False))
+        )
+
+    def joined(self, more: Sequence[Choice]) -> Decision:
+        """With further rows."""
+        return replace(self, choices=(*self.choices, *more))
+
+
+def decide(
+    held_out: np.ndarray, labels: Labels, folds: np.ndarray, *, names: Sequence[str], target: str, seed: int
+) -> Decision:
+    """Choose a single model or a blend.
+
+    The blend is taken unless a single model has the better figure; both are judged by predictions that neither members
+    nor weights had a part in. Regression goes by RMSE, classification by ROC AUC.
+
+    Args:
+        held_out: Out-of-fold predictions of k models, float64, shape (n, k); NaN where none.
+        labels: Labels of all compounds.
+        folds: Fold of each compound, int64, shape (n,).
+        names: Names of the models.
+        target: Name of the target.
+        seed: Seed of the bootstrap.
+    """
+    metric = METRICS["rmse" if labels.task == "regression" else "roc_auc"]
+    rows = np.flatnonzero(np.isfinite(held_out).all(axis=1) & ~np.isnan(labels.values))
+    truth, guesses = labels.values[rows], held_out[rows]
+    k = len(names)
+    if k == 1 or len(rows) < _FEWEST or len(np.unique(truth)) < 2:
+        why = "the only model" if k == 1 else f"weighted alike: {len(rows)} held-out labels cannot tell models apart"
+        return _plain(truth, guesses, np.full(k, 1 / k), metric, names=names, target=target, why=why)
+    weights = blend_weights(guesses, truth, task=labels.task)
+    together = nested_blend(guesses, truth, _halves(folds[rows], seed), task=labels.task)
+    return _compared(truth, guesses, together, weights, metric=metric, names=names, target=target, seed=seed)
+
+
+def _halves(folds: np.ndarray, seed: int) -> np.ndarray:
+    """The folds, or two halves of a single held-out part."""
+    if len(np.unique(folds)) > 1:
+        return folds
+    found: np.ndarray = np.random.default_rng(seed).permutation(len(folds)) % 2
+    return found
+
+
+def _plain(  # noqa: PLR0913
+    truth: np.ndarray, guesses: np.ndarray, weights: np.ndarray, metric: Metric, *, names: Sequence[str], target: str, why: str
+) -> Decision:  # fmt: skip
+    rows = [
+        Choice(target, name, metric.name, _figure(metric, truth, guesses[:, i]), float(weights[i]), 0.0, why)
+        for i, name in enumerate(names)
+    ]
+    return Decision(weights, tuple(rows))
+
+
+def _compared(  # noqa: PLR0913
+    truth: np.ndarray, guesses: np.ndarray, together: np.ndarray, weights: np.ndarray, *, metric: Metric,
+    names: Sequence[str], target: str, seed: int,
+) -> Decision:  # fmt: skip
+    sign = 1.0 if metric.higher_is_better else -1.0
+    figures = [_figure(metric, truth, column) for column in guesses.T]
+    best = int(np.argmax([sign * figure if math.isfinite(figure) else -math.inf for figure in figures]))
+    blend = _figure(metric, truth, together)
+    gap = paired_bootstrap(metric.function, truth, together, guesses[:, best], seed=seed, samples=_SAMPLES)
+    takes_blend = sign * blend >= sign * figures[best]
+    if not takes_blend:
+        weights = np.eye(len(names))[best]
+    rows = [
+        Choice(target, name, metric.name, figures[i], float(weights[i]), 0.0, _why(weights[i], takes_blend=takes_blend))
+        for i, name in enumerate(names)
+    ]
+    verdict = "chosen" if takes_blend else "not chosen"
+    told = f"{verdict}: {metric.title} {blend:.3f} against {figures[best]:.3f} of {names[best]}, the best single model{_tell(gap)}"
+    rows.append(Choice(target, BLEND, metric.name, blend, float(takes_blend), 0.0, told))
+    return Decision(weights, tuple(rows))
+
+
+def _why(weight: float, *, takes_blend: bool) -> str:
+    if takes_blend:
+        return "part of the blend" if weight > 0 else "adds nothing to the others"
+    return "chosen: no blend is better" if weight > 0 else "worse than the chosen one"
+
+
+def _tell(gap: Interval) -> str:
+    if not (math.isfinite(gap.lower) and math.isfinite(gap.upper)):
+        return ""
+    return f"; difference {gap.estimate:+.3f} [{gap.lower:+.3f}, {gap.upper:+.3f}]"
+
+
+def _figure(metric: Metric, truth: np.ndarray, guess: np.ndarray) -> float:
+    kept = np.isfinite(guess)
+    try:
+        return metric.function(truth[kept], guess[kept])
+    except ValueError:
+        return float("nan")
+
+
+def left_out(target: str, reasons: Mapping[str, str]) -> list[Choice]:
+    """Rows of models that were not tried, by name with the reason."""
+    return [Choice(target, name, "", float("nan"), 0.0, 0.0, why) for name, why in reasons.items()]
+
+
+__all__ = ["BLEND", "Choice", "decide", "Decision", "left_out"]
