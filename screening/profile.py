@@ -57,6 +57,8 @@ class JobConfig(Config):
     """Shell lines before the work, for example ``module load python``."""
     python: Line | None = None
     """Python on the nodes; default: the one at work now."""
+    logs: Path = Path("~/.cinchona/logs")
+    """Folder for the logs of Dask workers, which nodes share; an array writes its own into the run folder."""
 
 
 class SshConfig(Config):
@@ -108,8 +110,10 @@ class TlsConfig(Config):
     """Encryption and mutual proof of identity between scheduler, workers and driver."""
 
     mode: Literal["auto", "files", "off"] = "auto"
-    """``auto``: off on this machine alone, else with certificates made for this run; ``files``: with those below;
-    ``off``: never, for a network that nobody else reaches."""
+    """``auto``: off on this machine alone, for jobs with certificates made for this run; ``files``: with those below;
+    ``off``: never, for a network that nobody else reaches. SSH, pods and addresses want ``files`` or ``off``."""
+    folder: Path = Path("~/.cinchona/tls")
+    """Where temporary certificates lie while the run lasts: a folder that nodes share and only this user reads."""
     ca_file: Path | None = None
     """Certificate authority, PEM."""
     cert_file: Path | None = None
@@ -164,6 +168,9 @@ class SiteProfile(Config):
             raise ValueError("address goes with kind address, and kind address needs one")
         if self.kind == "ssh" and not self.ssh.hosts:
             raise ValueError("kind ssh needs ssh.hosts")
+        wanted = "files" if str(self.address).startswith("tls://") else "off"
+        if self.kind == "address" and self.tls.mode != wanted:
+            raise ValueError("a tls:// address goes with tls.mode files, a tcp:// address with tls.mode off")
         if self.adaptive is not None and self.workers is not None:
             raise ValueError("give workers or adaptive, not both")
         return self
@@ -171,6 +178,8 @@ class SiteProfile(Config):
     @property
     def most_workers(self) -> int | None:
         """Workers at most; None if the site does not say."""
+        if self.kind == "ssh":
+            return len(self.ssh.hosts) * self.ssh.processes
         return self.adaptive.maximum if self.adaptive else self.workers
 
 

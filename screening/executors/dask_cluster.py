@@ -1,30 +1,31 @@
-"""The executor that works on a local Dask cluster; the only module that imports Dask."""
+"""The executor that works on a Dask cluster, on this machine or where the profile of a site says."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import Any, Final
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
+from distributed import Client, Future, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
 from cinchona.errors import RetryableError
 from cinchona.protocols import Done, Failed, Item, Result
 from cinchona.screening.executors.process_pool import worker_died
 from cinchona.screening.executors.serial import closed_error
-from cinchona.screening.executors.spawning import THREAD_VARIABLES, hidden_main, single_threaded_children
+from cinchona.screening.executors.sites import SiteOptions, connect
+from cinchona.screening.executors.spawning import WORKER_ENVIRONMENT, hidden_main
 from cinchona.screening.executors.transport import call, outcome, packed, unpickled
+from cinchona.screening.profile import SiteProfile
 
 logger = logging.getLogger(__name__)
 
-_PLUGIN: Final = "cinchona-work"
-_LOOPBACK: Final = "127.0.0.1"
 _STARTS: Final = 5
 """Times that the start of the cluster is tried."""
 _CONFIG: Final = {
@@ -32,7 +33,8 @@ _CONFIG: Final = {
     "distributed.scheduler.worker-saturation": 1.1,
     "distributed.worker.daemon": True,
     "distributed.comm.timeouts.connect": "30s",
-    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65536},
+    "distributed.nanny.pre-spawn-environ": dict(WORKER_ENVIRONMENT),
+    "distributed.scheduler.default-task-durations": {"_apply": "60s"},
     "distributed.admin.low-level-log-length": 100,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
@@ -43,10 +45,11 @@ look fifty to a hundred times a second at work that is done elsewhere, are slowe
 
 
 class DaskExecutor:
-    """Runs work on a Dask cluster of this machine; satisfies :class:`~cinchona.protocols.Executor`.
+    """Runs work on a Dask cluster; satisfies :class:`~cinchona.protocols.Executor`.
 
-    Workers are processes with one thread each, and everything listens on the loopback interface only. The work, with
-    whatever it has loaded, reaches each worker once, through a plugin, so workers that Dask starts again get it too.
+    Workers are processes with one thread each. On this machine everything listens on the loopback interface only;
+    elsewhere connections are encrypted. The work, with whatever it has loaded, reaches each worker once, through a plugin,
+    so workers that Dask starts again get it too.
 
     Args:
         workers: Worker processes.
@@ -55,6 +58,7 @@ class DaskExecutor:
         dashboard: Whether to serve Dask's dashboard, on a free port.
         stall_seconds: Silence after which a worker counts as stalled, in seconds: stopped, or held in native code that
             never ends. It is killed and started again as if it had died by itself.
+        site: Where workers run; None for this machine.
     """
 
     def __init__(
@@ -65,9 +69,11 @@ class DaskExecutor:
         memory_limit: str = "auto",
         dashboard: bool = True,
         stall_seconds: float = 30.0,
+        site: SiteProfile | None = None,
     ) -> None:
-        self._workers = workers
-        self._max_in_flight = max_in_flight or 2 * workers
+        self._site = site or SiteProfile(kind="local")
+        self._workers = self._site.most_workers or workers
+        self._max_in_flight = max_in_flight or 2 * self._workers
         self._memory_limit = memory_limit
         self._dashboard = dashboard
         self._stall_seconds = stall_seconds
@@ -110,14 +116,15 @@ class DaskExecutor:
         self, work: Callable[[Item], Result], items: Iterator[Item]
     ) -> Iterator[Done[Item, Result] | Failed[Item]]:
         client = self._started()
-        client.register_plugin(_WorkPlugin(packed(work)), name=_PLUGIN)
+        name = f"cinchona-{uuid.uuid4().hex}"  # a scheduler that runs already may serve others too
+        client.register_plugin(_WorkPlugin(packed(work)), name=name)
         waiting = as_completed(loop=client.loop)
         drawn: dict[object, tuple[Future[Any], Item]] = {}
         suspects: deque[Item] = deque()
         try:
             while True:
                 for item in islice(items, self._max_in_flight - len(drawn) - len(suspects)):
-                    future = client.submit(_apply, item, pure=False)
+                    future = client.submit(_apply, item, name, pure=False)
                     drawn[future.key] = future, item
                     waiting.add(future)
                 if drawn:
@@ -129,12 +136,14 @@ class DaskExecutor:
                         yield came
                 elif suspects:
                     item = suspects.popleft()
-                    alone = client.submit(_apply, item, pure=False)
+                    alone = client.submit(_apply, item, name, pure=False)
                     yield _outcome(item, alone) or Failed(item, worker_died(item))
                 else:
                     return
         finally:
             client.cancel([future for future, _ in drawn.values()])
+            with suppress(Exception):  # a scheduler that is gone has forgotten it anyway
+                client.unregister_worker_plugin(name)
 
     def _started(self) -> Client:
         if self._client is None:
@@ -166,23 +175,8 @@ class DaskExecutor:
         stack.enter_context(_quiet())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="cinchona-dask-", ignore_cleanup_errors=True))
         stack.enter_context(hidden_main())  # as long as the cluster lives, since Dask starts dead workers again
-        with single_threaded_children():
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=self._workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host=_LOOPBACK,
-                    scheduler_port=0,
-                    dashboard_address=f"{_LOOPBACK}:0",  # without an address Dask listens on all interfaces
-                    scheduler_kwargs={"dashboard": self._dashboard},
-                    memory_limit=0 if self._memory_limit == "0" else self._memory_limit,
-                    local_directory=scratch,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
-        client: Client = stack.enter_context(Client(cluster, set_as_default=False))
-        return client
+        options = SiteOptions(self._workers, self._memory_limit, self._dashboard, scratch)
+        return connect(self._site, options, stack)
 
 
 @contextmanager
@@ -199,8 +193,6 @@ def _quiet() -> Iterator[None]:
 
 class _WorkPlugin(WorkerPlugin):
     """Carries the pickled work to each worker and unpickles it there, once."""
-
-    name = _PLUGIN
 
     def __init__(self, work: bytes) -> None:
         self._pickled = work
@@ -221,8 +213,8 @@ class _WorkPlugin(WorkerPlugin):
             close()
 
 
-def _apply(item: object) -> bytes:
-    plugin = get_worker().plugins[_PLUGIN]
+def _apply(item: object, name: str) -> bytes:
+    plugin = get_worker().plugins[name]
     assert isinstance(plugin, _WorkPlugin), plugin
     if plugin.work is None:
         raise plugin.error or RuntimeError("the worker has no work")
@@ -233,12 +225,13 @@ def _outcome(item: Item, future: Future[Any]) -> Done[Item, Any] | Failed[Item] 
     """What became of an item; None if its workers died, which may be a neighbour's fault."""
     try:
         error = future.exception()
+        answer = None if error is not None else future.result()
     except CancelledError as lost:
         raise RetryableError(
             "the Dask scheduler is gone", expected="a scheduler that answers", remedy="run the same command again"
         ) from lost
     if isinstance(error, KilledWorker):
         return None
-    if error is not None:
+    if answer is None:
         return Failed(item, error if isinstance(error, Exception) else RuntimeError(repr(error)))
-    return outcome(item, future.result())
+    return outcome(item, answer)

@@ -22,6 +22,10 @@ THREAD_VARIABLES: Final = (
 )
 """Environment variables by which numerical libraries learn how many threads to use; they read them when loaded."""
 
+WORKER_ENVIRONMENT: Final = dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65_536, "PYTHONSAFEPATH": 1}
+"""Environment of workers elsewhere: one thread each, memory that is free goes back to the system, and no folder of the
+work is searched for modules."""
+
 
 @contextmanager
 def single_threaded_children() -> Iterator[None]:

@@ -24,6 +24,7 @@ CONTRACT = {
     ),
     "work": (["DIR"], {"--task", "--of", "--model"}),
     "resume": (["DIR"], {"--model", "--wait"}),
+    "merge": (["RUN..."], {"--out"}),
     "status": (["DIR"], set()),
     "fsck": (["DIR"], {"--repair"}),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
@@ -44,7 +45,7 @@ CONTRACT = {
     "serve-ui": ([], {"--uri", "--port"}),
     "config show": ([], set()),
     "config schema": ([], set()),
-    "doctor": ([], set()),
+    "doctor": ([], {"--profile"}),
 }
 """Each command with its arguments and the options that are its own. Adding is allowed; nothing here may go."""
 SIGNALS = {"ingest", "dedupe", "code", "info", "doctor", "count", "score", "rank", "report", "evaluate"}
@@ -103,7 +104,7 @@ class TestNames:
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
             "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
-            "work": {"--task", "--of"},
+            "work": {"--task", "--of"}, "merge": {"--out"},
         }  # fmt: skip
 
     @pytest.mark.parametrize(

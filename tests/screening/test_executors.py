@@ -178,7 +178,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_cluster_that_does_not_start_is_tried_again_then_retryable(monkeypatch, caplog):
-    from cinchona.screening.executors import dask_cluster
+    from cinchona.screening.executors import dask_cluster, sites
 
     starts = []
 
@@ -186,7 +186,7 @@ def test_a_cluster_that_does_not_start_is_tried_again_then_retryable(monkeypatch
         starts.append(1)
         raise RuntimeError("Nanny failed to start.")
 
-    monkeypatch.setattr(dask_cluster, "LocalCluster", fails)
+    monkeypatch.setattr(sites, "LocalCluster", fails)
     executor = DaskExecutor(1)
     with pytest.raises(RetryableError, match="workers do not start: Nanny failed"):
         list(executor.map(str, [1]))

@@ -52,8 +52,8 @@ class Finding:
     detail: str
 
 
-def examine(config: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """Run all checks.
+def examine(config: Path | None, overrides: Sequence[str], *, profile: Path | None = None) -> dict[str, Any]:
+    """Run all checks, with those of the site in ``profile`` if it is given.
 
     Returns:
         ``ok`` (no fault), ``versions``, ``host`` and ``checks``; plain data.
@@ -62,6 +62,8 @@ def examine(config: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
         _rooms, _extras, _threads, _disk, _temporary, lambda: _settings(config, overrides),
         lambda: _tracking(config, overrides),
     ]  # fmt: skip
+    if profile is not None:
+        checks.append(lambda: _site(profile))
     findings = [finding for check in checks for finding in _guarded(check)]
     return {
         "ok": all(finding.state != "fault" for finding in findings),
@@ -175,6 +177,12 @@ def _reach(store: Any) -> Finding:  # noqa: ANN401 - cinchona.experiments.store.
             "record of runs", "remark", f"{store.shown()} cannot be reached: {type(error).__name__}: {error}"
         )
     return Finding("record of runs", "ok", f"{store.shown()} answers" + ("" if found else "; no run yet"))
+
+
+def _site(profile: Path) -> Iterator[Finding]:
+    from cinchona.cli.site_checkup import examine_site
+
+    yield from examine_site(profile)
 
 
 def _load(config: Path | None, overrides: Sequence[str]) -> Any:  # noqa: ANN401 - Settings, imported late

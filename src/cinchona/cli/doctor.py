@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from cinchona.cli.common import Common, command, new_app
@@ -11,15 +14,22 @@ app = new_app("Check this installation.")
 
 
 @command(app)
-def doctor(common: Common) -> None:
-    """Check this installation: versions, extras, threads, disk and the record of runs.
+def doctor(
+    common: Common,
+    *,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FILE", help="Check also whether this site can be used from here."),
+    ] = None,
+) -> None:
+    """Check this installation: versions, extras, threads, disk, the record of runs, and a site on request.
 
     Ends with 0 if everything needed works (a missing extra is a remark), with 2 if something must be mended.
     """
     from cinchona.cli.checkup import examine
     from cinchona.cli.output import show, show_record, show_table
 
-    found = examine(common.config, common.overrides or ())
+    found = examine(common.config, common.overrides or (), profile=profile)
     if common.as_json:
         show(common, found)
     else:

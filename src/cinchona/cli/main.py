@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
     "work": ("cinchona.cli.work", "Do one task's share of a screen that was planned as an array."),
     "resume": ("cinchona.cli.resume", "Go on with an interrupted screen."),
+    "merge": ("cinchona.cli.merge", "Merge finished screens of one model into one list of hits."),
     "status": ("cinchona.cli.status", "Say how far a screen has come."),
     "fsck": ("cinchona.cli.fsck", "Say what is wrong with the folder of a screen, and repair it."),
     "predict": ("cinchona.cli.predict", "Predict a few compounds."),
