@@ -75,7 +75,7 @@ def decide(
 ) -> Decision:
     """Choose a single model or a blend.
 
-    The blend is taken unless a single model has the better figure; both are judged by predictions that neither members
+    The blend is taken unless a single model is better beyond chance: the best of many is partly the luckiest. Both are judged by predictions that neither members
     nor weights had a part in. Regression goes by RMSE, classification by ROC AUC.
 
     Args:
@@ -125,7 +125,9 @@ def _compared(  # noqa: PLR0913
     best = int(np.argmax([sign * figure if math.isfinite(figure) else -math.inf for figure in figures]))
     blend = _figure(metric, truth, together)
     gap = paired_bootstrap(metric.function, truth, together, guesses[:, best], seed=seed, samples=_SAMPLES)
-    takes_blend = sign * blend >= sign * figures[best]
+    # The best of many is partly the luckiest, so a single model has to be better beyond chance.
+    worst_case = gap.upper if metric.higher_is_better else -gap.lower
+    takes_blend = not (sign * blend < sign * figures[best] and worst_case < 0)
     if not takes_blend:
         weights = np.eye(len(names))[best]
     rows = [

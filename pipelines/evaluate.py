@@ -19,6 +19,8 @@ from cinchona.models.evaluation import evaluate_predictions, evaluations_table
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.predict import opened
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
+from cinchona.pipelines.report import write_evaluation_report
+from cinchona.pipelines.report_evaluation import training_fingerprints
 from cinchona.protocols import Scorer, Tracker
 from cinchona.records import CompoundBatch, Endpoint
 from cinchona.screening.csvfile import write_csv
@@ -40,7 +42,7 @@ class Evaluated:
     figures: tuple[dict[str, Any], ...]
     """Metrics with 95 % intervals: target, model, metric, estimate, lower, upper, n, note."""
     out: Path | None = None
-    """Folder with ``figures`` and ``predictions`` as tables, if one was asked for."""
+    """Folder with ``report.html``, and ``figures`` and ``predictions`` as tables, if one was asked for."""
 
 
 def evaluate(  # noqa: PLR0913 - the common form of a workflow
@@ -59,7 +61,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
         table: Assay table. Whether the model has seen these compounds is not known here; see its leakage report.
         model: Model folder, or a scorer.
         targets: Measured columns, named as the model's endpoints, or one column for a model of one endpoint.
-        out: Folder for the tables; None writes none.
+        out: Folder for the report and the tables; None writes none.
         settings: Settings for reading and curation; structures are standardized as in training.
         seed: Seed of the bootstrap.
         tracker: Keeps a record of the run; None for none.
@@ -87,6 +89,16 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
             settings=plain_settings(chosen.model_copy(update={"standardize": rules})), model=scorer.fingerprint,
         ).log(run)  # fmt: skip
     if out is not None:
+        facts = [
+            ("model", scorer.name),
+            ("fingerprint", scorer.fingerprint),
+            ("data", f"{name}: {data.n_in:,} rows, {len(data):,} compounds, {len(data.rejects):,} rejected"),
+            ("data digest", data.digest),
+        ]
+        write_evaluation_report(
+            Path(out), data, predicted, endpoints=endpoints, figures=figures, facts=facts,
+            known=training_fingerprints(model),
+        )  # fmt: skip
         _write(Path(out), figures=evaluations_table(figures), predictions=_beside(data, predicted, endpoints))
     return Evaluated(
         rows=data.n_in,

@@ -96,6 +96,28 @@ def write_training_report(
     return target
 
 
+def write_evaluation_report(folder: Path, *evaluated: Any, **described: Any) -> Path:  # noqa: ANN401 - passed on
+    """Write ``report.html`` of an evaluation into ``folder``.
+
+    Args:
+        folder: Made if missing.
+        evaluated: As :func:`cinchona.pipelines.report_evaluation.evaluation_view` takes.
+        described: As it takes.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        RetryableError: if the disk is full, read-only or failing.
+    """
+    from cinchona.pipelines.report_evaluation import evaluation_view
+
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / REPORT
+    write_text(target, render("evaluation.html.j2", evaluation_view(*evaluated, **described)))
+    return target
+
+
 def render(template: str, view: Any) -> str:  # noqa: ANN401 - a view belongs to its template
     """Fill ``template`` with ``view``; every value that is not markup of ours is escaped."""
     style, script = _assets()

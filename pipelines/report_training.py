@@ -74,13 +74,13 @@ def training_view(
     trust = read_trust(folder)
     config = json.loads((folder / "config.json").read_bytes())
     data = trust.get("data") or {}
-    pictures = [*_target_pictures(predictions), *_curve_pictures(curves or {})]
+    pictures = [*target_pictures(predictions), *_curve_pictures(curves or {})]
     return TrainingView(
         title=f"Model {folder.name}",
         subtitle=f"{config.get('kind', 'model')} trained on {data.get('name', 'unknown data')}",
         tables=metrics_tables(trust),
         pictures=pictures,
-        misses=[] if predictions is None else list(_misses(predictions)),
+        misses=[] if predictions is None else list(largest_misses(predictions)),
         facts=[("fingerprint", str(config.get("fingerprint"))), *facts_of(trust)],
         versions=[(k, str(v)) for k, v in (config.get("versions") or {}).items()],
         spec=json.dumps(config.get("spec"), indent=2, ensure_ascii=False, default=str)[:20_000],
@@ -102,7 +102,8 @@ def _figure(predictions: pa.Table, target: str) -> str:
     return parity_svg(measured, predicted, label=target)
 
 
-def _target_pictures(predictions: pa.Table | None) -> Iterator[Picture]:
+def target_pictures(predictions: pa.Table | None) -> Iterator[Picture]:
+    """A parity plot or ROC curve for each target of a table as :func:`training_view` takes."""
     if predictions is None:
         return
     for target in dict.fromkeys(predictions["target"].to_pylist()):
@@ -128,7 +129,8 @@ def _roc(labels: np.ndarray, scores: np.ndarray) -> list[tuple[str, np.ndarray, 
     return [("model", np.append(0, misses / misses[-1]), np.append(0, hits / hits[-1]))]
 
 
-def _misses(predictions: pa.Table) -> Iterator[Miss]:
+def largest_misses(predictions: pa.Table) -> Iterator[Miss]:
+    """The :data:`WORST` compounds with the largest errors, largest first."""
     measured, predicted = (predictions[name].to_numpy().astype(float) for name in ("measured", "predicted"))
     error = np.abs(measured - predicted)
     worst = np.argsort(-np.where(np.isfinite(error), error, -1), kind="stable")[:WORST]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -10,9 +12,11 @@ from small_assays import SMILES, heavy_atoms
 
 from cinchona.errors import ConfigError
 from cinchona.models.baselines import MeanScorer
+from cinchona.models.folder import save_model
 from cinchona.models.metrics import rmse
 from cinchona.models.neighbours import NearestNeighbourScorer
 from cinchona.pipelines.evaluate import evaluate
+from cinchona.pipelines.report_evaluation import training_fingerprints
 from cinchona.records import Endpoint
 
 TARGETS = (Endpoint("size"), Endpoint("aromatic", kind="classification"))
@@ -56,3 +60,29 @@ def test_one_column_may_have_another_name(table):
 def test_columns_of_another_model_are_refused(scorer, table):
     with pytest.raises(ConfigError, match="does not predict"):
         evaluate(table.rename(columns={"size": "weight"}), model=scorer, targets=["weight", "aromatic"])
+
+
+def test_the_report_is_one_page_that_shows_where_it_is_wrong(scorer, table, tmp_path):
+    table.loc[0, "smiles"] = SMILES[3]
+    found = evaluate(table, model=scorer, targets=["size", "aromatic"], out=tmp_path / "out")
+    text = (found.out / "report.html").read_text()
+    assert text.count("<script>") == 1
+    assert "Largest errors" in text
+    assert "Activity cliffs" in text
+    assert "does not say what it was trained on" in text
+    assert text.count('class="chart"') == 2, "parity and ROC"
+
+
+def test_compounds_that_training_knows_are_told_apart(scorer, table, tmp_path):
+    save_model(
+        scorer, tmp_path / "m", beside=lambda draft: save_model(scorer, draft / "baselines" / "nearest-neighbour")
+    )
+    table.loc[0, "smiles"] = SMILES[3]
+    evaluate(table, model=tmp_path / "m", targets=["size", "aromatic"], out=tmp_path / "out")
+    text = (tmp_path / "out" / "report.html").read_text()
+    rows = re.findall(r'<th scope="row">(the same fingerprint|[\d.]+ to [\d.]+)</th><td class="num">(\d+)</td>', text)
+    sizes = {name: int(count) for name, count in rows[:5]}
+    assert sizes["the same fingerprint"] >= 1
+    assert sum(sizes.values()) == 14, "one label is a bound"
+    assert training_fingerprints(scorer) is None
+    assert training_fingerprints(tmp_path) is None
