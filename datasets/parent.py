@@ -6,7 +6,7 @@ neutralize -> one component -> tautomer (if asked) -> parse the SMILES again, so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -56,6 +56,8 @@ class Parent:
     """Canonical isomeric SMILES."""
     flags: frozenset[Flag]
     """What was changed or is doubtful."""
+    molecule: Chem.Mol | None = field(default=None, compare=False, repr=False)
+    """The molecule that ``smiles`` reads as, where it is at hand."""
 
 
 def parent_of(mol: Chem.Mol, config: StandardizeConfig) -> Parent | Rejected:
@@ -161,14 +163,16 @@ def settled(mol: Chem.Mol, flags: set[Flag]) -> Parent | Rejected:
 
     What the pipeline leaves may write a SMILES that reads back a little differently; one more round settles it.
     """
-    again = parse_smiles(Chem.MolToSmiles(mol))
+    written = str(Chem.MolToSmiles(mol))
+    again = parse_smiles(written)
     if isinstance(again, Rejected):
         return Rejected(Stage.STANDARDIZE, f"the standardized structure does not read back: {again.reason}")
     if not any(atom.GetAtomicNum() == _CARBON for atom in again.GetAtoms()):
         flags.add(Flag.INORGANIC)
     if has_unspecified_stereo(again):
         flags.add(Flag.UNSPECIFIED_STEREO)
-    return Parent(str(Chem.MolToSmiles(again)), frozenset(flags))
+    canonical = str(Chem.MolToSmiles(again))
+    return Parent(canonical, frozenset(flags), again if canonical == written else None)
 
 
 def has_unspecified_stereo(mol: Chem.Mol) -> bool:

@@ -21,7 +21,6 @@ plain goes through the pipeline itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -71,27 +70,29 @@ def effort_needed(molecules: CodedMolecules) -> np.ndarray:
     return effort
 
 
-def may_read_back_differently(mols: Sequence[Chem.Mol], molecules: CodedMolecules) -> np.ndarray:
-    """Whether the canonical SMILES of a molecule may read back as a slightly different one.
+def has_doubtful_marks(molecules: CodedMolecules) -> np.ndarray:
+    """Whether the canonical SMILES of a molecule may read back as a slightly different one for its bonds or stereo.
 
-    Seen where RDKit finds a ring aromatic only from some atom orders (double bonds in rings that are not aromatic,
-    aromatic rings bridged to a large ring) and where stereo is written. The others need no second round of reading and
-    writing.
+    Seen where RDKit finds a ring aromatic only from some atom orders (double bonds in rings that are not aromatic; see
+    also :func:`has_large_ring`) and where stereo is written. The others need no second round of reading and writing.
 
     Args:
-        mols: n molecules.
-        molecules: Their codes.
+        molecules: Codes of n molecules.
 
     Returns:
         bool, shape (n,).
     """
-    large = np.array([any(len(ring) > _LARGE_RING for ring in mol.GetRingInfo().AtomRings()) for mol in mols], np.bool_)
     graph = molecules.graph
     ring_double = (graph.bonds[:, BondField.TYPE] == _DOUBLE) & (graph.bonds[:, BondField.FLAGS] & IN_RING > 0)
     bonds = np.concatenate([[0], np.cumsum(ring_double | (graph.bonds[:, BondField.STEREO] > 0))])
     atoms = np.concatenate([[0], np.cumsum(graph.atoms[:, AtomField.CHIRALITY] > 0)])
     marks = np.diff(bonds[molecules.bond_offsets]) + np.diff(atoms[molecules.atom_offsets])
-    return np.asarray((marks > 0) | large, dtype=np.bool_)
+    return np.asarray(marks > 0, dtype=np.bool_)
+
+
+def has_large_ring(mol: Chem.Mol) -> bool:
+    """Whether ``mol`` has a ring of more than eight atoms: one bridged to it may be aromatic from some atom orders only."""
+    return any(len(ring) > _LARGE_RING for ring in mol.GetRingInfo().AtomRings())
 
 
 @numba.njit(cache=True)
@@ -220,4 +221,4 @@ def _effort_of_charges(atoms: np.ndarray, ends: np.ndarray) -> int:
     return 1 if free == 0 else 2
 
 
-__all__ = ["Effort", "effort_needed", "may_read_back_differently"]
+__all__ = ["Effort", "effort_needed", "has_doubtful_marks", "has_large_ring"]

@@ -33,7 +33,7 @@ _MOST_BONDS: Final = 2 * MOST_ATOMS + 8
 PLAIN_CHECK: Final = (
     "CC(=O)Oc1ccccc1C(=O)O", "CN1CCC(CC1)c1c[nH]c2ccc(F)cc12", "O=c1[nH]c(=O)c2[nH]cnc2[nH]1", "c1ccc2ccccc2c1",
     "CC(C)(C)c1ccc(cc1)S(=O)(=O)NC(=O)C=C", "C[N+](C)(C)CC([O-])=O", "O=[N+]([O-])c1ccc2nsnc2c1", "N#Cc1ccc(Br)o1",
-    "CC#CC1=CCCCC1", "OP(=O)(O)OCC1CCCO1", "C1CC2CCC1CC2", "Clc1nc2ccc(I)cc2o1", "C[n+]1ccccc1", "CN=[N+]=[N-]",
+    "CC#CC1=CCCCC1", "OP(=O)(O)OCC1CCCO1", "C1CC2CCC1CC2", "Clc1nc2ccc(I)cc2o1", "Clc1nc2ccc(I)cn2c1", "C[n+]1ccccc1", "CN=[N+]=[N-]",
     "CSC(=S)N(C)C", "CS(=O)CC=C", "FC(F)(F)c1cccs1", "O=C1CCc2ccccc21", "C1CC11CCNCC1", "[NH3+]CC(=O)[O-]", "C=C=CCl",
     "CS(C)(=O)=NC#N", "S=c1sccs1",
 )  # fmt: skip

@@ -6,7 +6,10 @@ is written in lower case is what RDKit finds if
 - every ring that could be looked at consists of bonds written as aromatic: with atoms of four neighbours taken out and
   open ends pruned, nothing else is left of the ring bonds;
 - every such bond lies on a ring of five or six that is the only shortest one through one of its bonds, hence among the
-  smallest rings whichever of them are chosen, and that has six electrons by itself;
+  smallest rings whichever of them are chosen, and that has six electrons by itself, or ten together with one ring of six
+  electrons with which it shares one bond, as the two rings of imidazopyridines have;
+- no bond lies on large rings only: an aromatic ring that is bridged by a long chain is aromatic to RDKit from some orders of
+  atoms and not from others;
 - the atoms that need a double bond can be paired, so that the structure can be kekulized.
 
 A molecule that fails one of these is not wrong: RDKit has to look.
@@ -24,8 +27,10 @@ from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
 
 MOST_NEIGHBOURS: Final = 4
 AROMATIC_BOND: Final = int(BondType.AROMATIC)
-_SIX_ELECTRONS: Final = 6
-_SMALLEST, _LARGEST = 5, 6
+_SIX_ELECTRONS, _TEN_ELECTRONS = 6, 10
+_ALONE, _FUSED = 1, 2
+"""Marks of bonds on rings that are aromatic by themselves, or with one that is."""
+_SMALLEST, _LARGEST, _LARGE_RING = 5, 6, 8
 
 
 @numba.njit(cache=True)
@@ -64,16 +69,55 @@ def is_aromatic_as_written(
     if not _only_aromatic_rings_are_left(graph, around, memory):
         return False
     covered = memory[0, : len(bonds)]
+    if _has_large_ring(graph, around, memory):
+        return False
     covered[:] = 0
-    for bond in range(len(bonds)):
-        if bonds[bond, BondField.TYPE] == AROMATIC_BOND and not covered[bond]:
-            size = _only_smallest_ring(bond, graph, around, memory)
-            if size and not _has_six_electrons(bond, graph, electrons, memory):
-                return False
+    for mark in (_ALONE, _FUSED):
+        _cover(mark, graph, around, electrons, memory)
     for bond in range(len(bonds)):
         if bonds[bond, BondField.TYPE] == AROMATIC_BOND and not covered[bond]:
             return False
     return bool(_can_be_paired(atoms, bonds, around, electrons, memory[1]))
+
+
+@numba.njit(cache=True)
+def _has_large_ring(
+    graph: tuple[np.ndarray, np.ndarray, np.ndarray], around: tuple[np.ndarray, np.ndarray], memory: np.ndarray
+) -> bool:
+    """Whether some bond lies on rings of more than eight atoms only, in a molecule with aromatic atoms."""
+    atoms, bonds, _ = graph
+    aromatic = False
+    for k in range(len(atoms)):
+        aromatic |= atoms[k, AtomField.FLAGS] & AROMATIC > 0
+    for bond in range(len(bonds)):
+        looked_at = aromatic and bonds[bond, BondField.FLAGS] & IN_RING and bonds[bond, BondField.TYPE] != AROMATIC_BOND
+        if looked_at and not _smallest_ring(bond, _LARGE_RING, graph, around, memory):
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _cover(
+    mark: int,
+    graph: tuple[np.ndarray, np.ndarray, np.ndarray],
+    around: tuple[np.ndarray, np.ndarray],
+    electrons: np.ndarray,
+    memory: np.ndarray,
+) -> None:
+    """Mark the bonds of rings that are aromatic by themselves, or together with one that is."""
+    bonds = graph[1]
+    covered = memory[0]
+    for bond in range(len(bonds)):
+        if bonds[bond, BondField.TYPE] != AROMATIC_BOND or covered[bond]:
+            continue
+        size = _smallest_ring(bond, _LARGEST, graph, around, memory)
+        if size < _SMALLEST or memory[2, graph[2][bond, 1]] != 1:
+            continue
+        total, shared, common = _count_electrons(bond, graph, electrons, memory)
+        alone = total == _SIX_ELECTRONS
+        fused = mark == _FUSED and shared == 1 and total - common + _SIX_ELECTRONS == _TEN_ELECTRONS
+        if total >= 0 and (alone or fused):
+            _mark_ring(bond, mark, graph, memory)
 
 
 @numba.njit(cache=True)
@@ -122,15 +166,17 @@ def _prune(
 
 
 @numba.njit(cache=True)
-def _only_smallest_ring(
+def _smallest_ring(
     bond: int,
+    reach: int,
     graph: tuple[np.ndarray, np.ndarray, np.ndarray],
     around: tuple[np.ndarray, np.ndarray],
     memory: np.ndarray,
 ) -> int:
-    """Size of the smallest ring through ``bond`` if there is only one and it has five or six atoms, else 0.
+    """Size of the smallest ring through ``bond``, 0 if it has more than ``reach`` atoms.
 
-    The way from its second to its first atom is left in ``memory[4]``: the bond by which each atom was reached.
+    Left in ``memory[2]``: in how many shortest ways each atom was reached; there is only one such ring if its second atom
+    was in one. In ``memory[4]``: the bond by which each atom was reached, the way from its second to its first atom.
     """
     atoms, bonds, ends = graph
     neighbours, bond_of = around
@@ -139,7 +185,7 @@ def _only_smallest_ring(
     start, goal = ends[bond, 0], ends[bond, 1]
     distance[start], ways[start], queue[0] = 0, 1, start
     head, tail = 0, 1
-    while head < tail and distance[queue[head]] < _LARGEST - 1 and not 0 <= distance[goal] <= distance[queue[head]]:
+    while head < tail and distance[queue[head]] < reach - 1 and not 0 <= distance[goal] <= distance[queue[head]]:
         atom = queue[head]
         head += 1
         for j in range(atoms[atom, AtomField.DEGREE]):
@@ -152,28 +198,46 @@ def _only_smallest_ring(
                 tail += 1
             elif distance[other] == distance[atom] + 1:
                 ways[other] += ways[atom]
-    size = distance[goal] + 1
-    return int(size) if size in (_SMALLEST, _LARGEST) and ways[goal] == 1 else 0
+    return int(distance[goal]) + 1
 
 
 @numba.njit(cache=True)
-def _has_six_electrons(
+def _count_electrons(
     bond: int, graph: tuple[np.ndarray, np.ndarray, np.ndarray], electrons: np.ndarray, memory: np.ndarray
-) -> bool:
-    """Whether the ring that was found is written as aromatic and has six electrons; marks its bonds as covered."""
+) -> tuple[int, int, int]:
+    """Count what makes a ring aromatic.
+
+    Returns:
+        Electrons of the ring that was found, -1 if it is not written as aromatic; how many of its bonds belong to rings that
+        are aromatic by themselves; and the electrons of the two atoms of the last such bond.
+    """
     atoms, bonds, ends = graph
     covered, by = memory[0], memory[4]
     atom, start = ends[bond, 1], ends[bond, 0]
-    total = electrons[start]
-    covered[bond] = 1
+    total, shared, common = int(electrons[start]), 0, 0
+    if not atoms[start, AtomField.FLAGS] & AROMATIC:
+        return -1, 0, 0
     while atom != start:
         step = by[atom]
         if not atoms[atom, AtomField.FLAGS] & AROMATIC or bonds[step, BondField.TYPE] != AROMATIC_BOND:
-            return False
+            return -1, 0, 0
         total += electrons[atom]
-        covered[step] = 1
+        if covered[step] == _ALONE:
+            shared += 1
+            common = electrons[ends[step, 0]] + electrons[ends[step, 1]]
         atom = ends[step, 0] if ends[step, 1] == atom else ends[step, 1]
-    return bool(total == _SIX_ELECTRONS)
+    return total, shared, common
+
+
+@numba.njit(cache=True)
+def _mark_ring(bond: int, mark: int, graph: tuple[np.ndarray, np.ndarray, np.ndarray], memory: np.ndarray) -> None:
+    ends, covered, by = graph[2], memory[0], memory[4]
+    atom, start = ends[bond, 1], ends[bond, 0]
+    covered[bond] = mark
+    while atom != start:
+        step = by[atom]
+        covered[step] = covered[step] or mark
+        atom = ends[step, 0] if ends[step, 1] == atom else ends[step, 1]
 
 
 @numba.njit(cache=True)

@@ -17,7 +17,7 @@ from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.graphcodes import AtomField
 from cinchona.datasets.parent import Flag, Parent, has_unspecified_stereo, settled
 from cinchona.datasets.parsing import Rejected
-from cinchona.datasets.plain import Effort, effort_needed, may_read_back_differently
+from cinchona.datasets.plain import Effort, effort_needed, has_doubtful_marks, has_large_ring
 from cinchona.datasets.stereo_hints import may_have_unspecified_stereo
 
 _CARBON = 6
@@ -42,18 +42,20 @@ def quick_parents(
     coded = codes_of_many(mols) if coded is None else coded
     effort = effort_needed(coded)
     effort[[" " in text.strip() for text in texts]] = Effort.ALL
-    settle = may_read_back_differently(mols, coded)
+    marks = has_doubtful_marks(coded)
     stereo = may_have_unspecified_stereo(coded)
     carbon = _has_carbon(coded)
     return [
-        _parent(mol, Effort(e), carbon=c, settle=s, stereo=u)
-        for mol, e, c, s, u in zip(
-            mols, effort.tolist(), carbon.tolist(), settle.tolist(), stereo.tolist(), strict=True
+        _parent(text, mol, Effort(e), carbon=c, marks=m, stereo=u)
+        for text, mol, e, c, m, u in zip(
+            texts, mols, effort.tolist(), carbon.tolist(), marks.tolist(), stereo.tolist(), strict=True
         )
     ]
 
 
-def _parent(mol: Chem.Mol, effort: Effort, *, carbon: bool, settle: bool, stereo: bool) -> Parent | Rejected | None:
+def _parent(
+    text: str, mol: Chem.Mol, effort: Effort, *, carbon: bool, marks: bool, stereo: bool
+) -> Parent | Rejected | None:
     if effort is Effort.ALL:
         return None
     if effort is Effort.NEUTRALIZE:
@@ -62,12 +64,14 @@ def _parent(mol: Chem.Mol, effort: Effort, *, carbon: bool, settle: bool, stereo
         Chem.SanitizeMol(neutral)
         # Flagged by the pipeline's rule: charges of the components that hold carbon.
         return settled(neutral, {Flag.CHARGE_NEUTRALIZED} if carbon else set())
-    if settle:
+    canonical = str(Chem.MolToSmiles(mol))
+    # What was given in canonical form has been read back already: it is this molecule.
+    if canonical != text.strip() and (marks or has_large_ring(mol)):
         return settled(mol, set())
     flags = set() if carbon else {Flag.INORGANIC}
     if stereo and has_unspecified_stereo(mol):
         flags.add(Flag.UNSPECIFIED_STEREO)
-    return Parent(str(Chem.MolToSmiles(mol)), frozenset(flags))
+    return Parent(canonical, frozenset(flags))
 
 
 @cache

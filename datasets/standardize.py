@@ -16,7 +16,7 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 
 from cinchona.datasets.as_given import TextsAsGiven, parsed_within, read_as_given
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
+from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, join, take
 from cinchona.datasets.codecolumns import code_columns
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
@@ -33,6 +33,10 @@ GIVEN_SMILES: Final = "given_smiles"
 
 FLAGS: Final = "flags"
 """Column of batches: names of flags, sorted, joined by ``;``."""
+
+
+_CHUNK: Final = 256
+"""Molecules held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def standardize(smiles: str, config: StandardizeConfig | None = None) -> Standar
     """
     rules = config or StandardizeConfig()
     mol = parsed_within(smiles, rules)
-    return mol if isinstance(mol, Rejected) else _guarded(smiles, mol, rules)
+    return mol if isinstance(mol, Rejected) else _of_parent(smiles, _guarded(mol, rules))
 
 
 def standardize_batch(
@@ -148,43 +152,54 @@ def standardize_distinct(
 
 
 @dataclass(frozen=True, slots=True)
-class _Molecules:
-    """Molecules that were parsed from distinct texts."""
+class _Coded:
+    """Codes of molecules within the limits of graph networks, and the texts that read as them."""
 
     texts: list[str]
-    mols: list[Chem.Mol]
-    coded: CodedMolecules | None
-    """Their graph codes, where the rules needed them."""
+    molecules: CodedMolecules
 
 
-def _worked_out(
-    smiles: Iterable[str], rules: StandardizeConfig
-) -> tuple[dict[str, Standardized | Rejected], _Molecules]:
-    parsed = {text: parsed_within(text, rules) for text in dict.fromkeys(smiles)}
-    mols = {text: mol for text, mol in parsed.items() if not isinstance(mol, Rejected)}
-    done: dict[str, Standardized | Rejected] = {t: mol for t, mol in parsed.items() if isinstance(mol, Rejected)}
-    needed = rules.method == "chembl" and not rules.tautomer and mols
-    coded = codes_of_many(list(mols.values())) if needed else None
+def _worked_out(smiles: Iterable[str], rules: StandardizeConfig) -> tuple[dict[str, Standardized | Rejected], _Coded]:
+    """Standardize distinct texts, a few at a time, so that their molecules stay in the processor's cache."""
+    texts = list(dict.fromkeys(smiles))
+    done: dict[str, Standardized | Rejected] = {}
+    read, parts = list[str](), [codes_of_many([])]
+    for start in range(0, len(texts), _CHUNK):
+        parsed = {text: parsed_within(text, rules) for text in texts[start : start + _CHUNK]}
+        done |= {text: mol for text, mol in parsed.items() if isinstance(mol, Rejected)}
+        mols = {text: mol for text, mol in parsed.items() if not isinstance(mol, Rejected)}
+        coded = codes_of_many(list(mols.values()))
+        parents = _parents(mols, coded, rules)
+        done |= {text: _of_parent(text, parent) for text, parent in parents.items()}
+        found = [p for p in parents.values() if isinstance(p, Parent)]
+        new = [(p.smiles, p.molecule) for p in found if p.molecule is not None]
+        read += [*mols, *(smiles for smiles, _ in new)]
+        parts += [coded, codes_of_many([mol for _, mol in new])]
+    return done, _Coded(read, join(*parts))
+
+
+def _parents(
+    mols: Mapping[str, Chem.Mol], coded: CodedMolecules, rules: StandardizeConfig
+) -> dict[str, Parent | Rejected]:
     with rdBase.BlockLogs():
         quick = quick_parents(list(mols), list(mols.values()), rules, coded)
-    for (text, mol), parent in zip(mols.items(), quick, strict=True):
-        done[text] = _guarded(text, mol, rules) if parent is None else _of_parent(text, parent)
-    return done, _Molecules(list(mols), list(mols.values()), coded)
+    return {
+        text: _guarded(mol, rules) if parent is None else parent
+        for (text, mol), parent in zip(mols.items(), quick, strict=True)
+    }
 
 
-def _with_codes(batch: CompoundBatch, molecules: _Molecules) -> CompoundBatch:
-    """Add codes to the first row of each SMILES that was given in canonical form; the other rows have none."""
-    place = {text: k for k, text in enumerate(molecules.texts) if molecules.mols[k].GetNumAtoms() <= MAX_ATOMS}
+def _with_codes(batch: CompoundBatch, known: _Coded) -> CompoundBatch:
+    """Add codes to the first row of each compound whose molecule was at hand; the other rows have none."""
+    small = np.diff(known.molecules.atom_offsets) <= MAX_ATOMS
+    place = {text: k for k, text in enumerate(known.texts) if small[k]}
     chosen: dict[str, int] = {}
-    for row, (text, given) in enumerate(zip(batch.smiles, batch.data.column(GIVEN_SMILES).to_pylist(), strict=True)):
-        if text == given and text in place:
+    for row, text in enumerate(batch.smiles):
+        if text in place:
             chosen.setdefault(text, row)
     at = np.array([place[text] for text in chosen], np.int64)
-    if molecules.coded is not None:
-        coded = take(molecules.coded, at)
-    else:
-        coded = codes_of_many([molecules.mols[k] for k in at.tolist()])
-    return _with_columns(batch, code_columns(coded, np.array(list(chosen.values()), np.int64), len(batch)))
+    rows = np.array(list(chosen.values()), np.int64)
+    return _with_columns(batch, code_columns(take(known.molecules, at), rows, len(batch)))
 
 
 def _with_columns(batch: CompoundBatch, columns: Mapping[str, pa.Array]) -> CompoundBatch:
@@ -222,18 +237,12 @@ def _with_twins(results: Sequence[Standardized]) -> list[Standardized]:
     return [replace(r, flags=r.flags | twin) if keys[r.parent] in shared else r for r in results]
 
 
-def _guarded(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:
+def _guarded(mol: Chem.Mol, rules: StandardizeConfig) -> Parent | Rejected:
     with rdBase.BlockLogs():
         try:
-            return _standardize(smiles, mol, rules)
+            return Parent(str(Chem.MolToSmiles(mol)), frozenset()) if rules.method == "none" else parent_of(mol, rules)
         except (ValueError, RuntimeError) as error:  # RDKit's sanitization errors are ValueErrors
             return Rejected(Stage.STANDARDIZE, one_line(str(error)) or type(error).__name__)
-
-
-def _standardize(smiles: str, mol: Chem.Mol, rules: StandardizeConfig) -> Standardized | Rejected:
-    if rules.method == "none":
-        return Standardized(smiles, str(Chem.MolToSmiles(mol)), frozenset())
-    return _of_parent(smiles, parent_of(mol, rules))
 
 
 def _of_parent(smiles: str, parent: Parent | Rejected) -> Standardized | Rejected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -132,4 +133,7 @@ def _opened(path: str, fingerprint: str) -> Scorer:
             expected=f"model {fingerprint[:12]}",
             remedy="restore the model, or begin a new screen in another folder",
         )
+    # What is loaded by now stays: the collector need not look through it again and again while rows are read.
+    gc.collect()
+    gc.freeze()
     return scorer

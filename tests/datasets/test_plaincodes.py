@@ -25,12 +25,13 @@ NOT_PLAIN = (
     "C=", "C==C", "C(=1)CC1", "C((C)C)", "C()C", "(C)C", "C-1CC=1", "[CH2]C", "[N]", "[O-]", "[NH4]", "C%1CC%1", "", " ",
     "c1ccc2c(c1)ccc1ccc3ccccc3c12c", "O=C1C=CC(=O)C=C1", "C:C", "cc", "c1cc[cH]c1", "[n]1ccccc1", "C[N++]", "CC\nC", "C\x00C",
     "Çc1ccccc1", "C" * 251, "C1CC1" * 30, "c1ccc2[nH]c3ccccc3cc2c1", "[nH+]1cc[nH]c1C(C", "C1CC(C1", "[N-]C", "[S-]C=[S-]",
+    "C=C(C)C1CCC2=CC(OC2=O)C(C(=C)C)c2cc(C)c(o2)C1O", "CC1c2ccc(o2)C(C)(C)c2ccc(o2)C(C)(C)c2ccc(o2)C(C)(C)c2ccc1o2",
 )  # fmt: skip
 READ = (
     "C", "CC", "N", "O=C=O", "C#N", "[NH4+]", "BrCCBr", "C1CC1", "C%11CC%11", "C1CCC2CC1C2", "C12CC1CC2", "C(C)(C)(C)C",
     "c1ccc(-c2ccccc2)cc1", "O=c1cc[nH]cc1", "CN=c1cccc[nH]1", "S=c1sccs1", "C[n+]1ccccc1", "c1ccc2c(c1)CCC2", "CS(N)(=O)=O",
     "CP(C)(C)=O", "CS(=O)(=O)c1ccsc1", "C=C=C", "C=CC#CC=O", "CNC=[NH2+]", "C[NH+](C)CC(=O)[O-]", "CN=[N+]=[N-]", "CC[S-]",
-    "O=C1CCCCCCCCCCCCC1", "c1cnc2ncncc2c1", "C1=CCC=CC1", "CC(C)=NO", "N#CN=S1(=O)CCCN1C",
+    "O=C1CCCCCCCCCCCCC1", "c1cnc2ncncc2c1", "C1=CCC=CC1", "c1ccn2cccc2c1", "c1cnc2ccnn2c1", "Cc1nnc2ccccn12", "CC(C)=NO", "N#CN=S1(=O)CCCN1C",
 )  # fmt: skip
 pieces = st.sampled_from(
     ["C", "c", "n", "N", "O", "o", "s", "S", "P", "F", "Cl", "Br", "[nH]", "[N+]", "[O-]", "[NH2+]", "(", ")", "1", "2", "%10",
