@@ -1,4 +1,4 @@
-"""The few lines that a notebook needs: ``cinchona.train``, ``cinchona.load``, ``cinchona.screen``."""
+"""The few lines that a notebook needs: ``cinchona.train``, ``cinchona.load``, ``cinchona.screen``, ``cinchona.screen_space``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from cinchona.settings import load_settings
 if TYPE_CHECKING:
     from cinchona.datasets.config import StandardizeConfig
     from cinchona.pipelines.screen_result import ScreenResult
+    from cinchona.pipelines.space_result import SpaceResult
 
 _CHUNK = 20_000
 
@@ -148,10 +149,40 @@ def screen(
     )
 
 
+def screen_space(
+    space: str | Path,
+    *,
+    model: Model | str | Path | Scorer,
+    out: str | Path,
+    seed: int = 0,
+    settings: Settings | Sequence[str] | None = None,
+    tracker: Tracker | None = None,
+) -> SpaceResult:
+    """Score all products that reactions make from lists of reagents; the same call goes on where an interrupted one stopped.
+
+    Args:
+        space: Space file: YAML with reactions and reagent files, or RDKit's synthon text.
+        model: A model, its folder, or any scorer.
+        out: Folder of the run, with hits, rejects, reagents and report.
+        seed: Decides which products are audited.
+        settings: Settings, or changes like ``["space.threshold=7"]``.
+        tracker: Keeps a record of the run; None for none.
+
+    Raises:
+        CinchonaError: as :func:`cinchona.pipelines.space.screen_space`.
+    """
+    from cinchona.pipelines import space as space_workflow
+
+    source = model.folder if isinstance(model, Model) else model
+    return space_workflow.screen_space(
+        space, model=source, out=out, settings=_settings(settings), seed=seed, tracker=tracker
+    )
+
+
 def _settings(given: Settings | Sequence[str] | None) -> Settings:
     if given is None or isinstance(given, Settings):
         return given or Settings()
     return load_settings(Settings, overrides=list(given))
 
 
-__all__ = ["Model", "load", "screen", "train"]
+__all__ = ["Model", "load", "screen", "screen_space", "train"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -113,6 +113,12 @@ def _remarks(plan: SpacePlan, totals: SpaceTotals, hits: int) -> list[str]:
         remarks.append(f"{totals.histogram.not_finite:,} scores are not finite; they are never hits.")
     if plan.space.threshold is not None and totals.reached > hits:
         remarks.append(f"{totals.reached:,} products reach the threshold; the best {hits:,} are listed (screen.top_k).")
+    if totals.skipped:
+        remarks.append(
+            f"{totals.skipped:,} products cannot be among the hits and were not scored one by one: the histogram lacks them."
+        )
+    if totals.misjudged:
+        remarks.append(f"The filters misjudged {totals.misjudged:,} of {totals.audit.products:,} audited products.")
     if totals.audit.missing:
         remarks.append(f"{totals.audit.missing:,} audited products could not be built.")
     return remarks
@@ -146,13 +152,21 @@ def _roles(folder: RunFolder) -> list[RoleView]:
     keys = dict.fromkeys(zip(table["reaction"].to_pylist(), table["role"].to_pylist(), strict=True))
     for reaction, role in list(keys)[:8]:
         mine = table.filter(pc.and_(pc.equal(table["reaction"], reaction), pc.equal(table["role"], role)))
-        best = mine.take(pc.sort_indices(mine, [("mean", "descending"), ("reagent", "ascending")]).slice(0, _REAGENTS))
+        best = mine.take(
+            pc.sort_indices(mine, [("mean", "descending"), ("best", "descending"), ("reagent", "ascending")]).slice(
+                0, _REAGENTS
+            )
+        )
         drawn = [
-            Drawn(_picture(r["smiles"]), r["reagent"], f"{r['mean']:.4g}", f"best product {r['best']:.4g}")
+            Drawn(_picture(r["smiles"]), r["reagent"], _mean(r), f"best product {r['best']:.4g}")
             for r in best.to_pylist()
         ]
         views.append(RoleView(f"{reaction}, reagent {role}", drawn))
     return views
+
+
+def _mean(row: dict[str, Any]) -> str:
+    return "" if row["mean"] is None else f"{row['mean']:.4g}"
 
 
 def _picture(smiles: str) -> Markup:

@@ -260,7 +260,7 @@ def _write(folder: RunFolder, space: SynthonSpace, plan: SpacePlan, totals: Spac
 def _audit_record(totals: SpaceTotals) -> dict[str, Any]:
     audit = totals.audit
     return {"products": audit.products, "largest_difference": audit.largest, "differing": audit.differing,
-            "cannot_be_built": audit.missing, "blocks_divided": totals.divided, "built_one_by_one": totals.built}  # fmt: skip
+            "cannot_be_built": audit.missing, "filters_misjudged": totals.misjudged, "skipped": totals.skipped, "blocks_divided": totals.divided, "built_one_by_one": totals.built}  # fmt: skip
 
 
 def _log_end(folder: RunFolder, totals: SpaceTotals, hits: pa.Table, run: TrackedRun) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import pyarrow as pa
 
+from cinchona.pipelines.depict import structure_svg
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.synthons.outcome import SpaceTotals
 from cinchona.screening.synthons.plan import SpacePlan
+
+_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,6 +57,22 @@ class SpaceResult:
             "report": str(self.folder / "report.html"),
             "best": self.hits.slice(0, 10).select(names).to_pylist(),
         }
+
+    def __repr__(self) -> str:
+        return (
+            f"<SpaceResult: {self.offered:,} combinations, {self.scored:,} scored, {self.rejected:,} rejected, "
+            f"{self.hits.num_rows:,} hits in {str(self.folder)!r}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Counts and the first hits with pictures, for notebooks; every text is escaped."""
+        cells = "".join(
+            f"<tr><td>{row['rank']}</td><td>{structure_svg(row['parent_smiles'])}</td>"
+            f"<td>{html.escape(row['compound_id'])}</td><td>{row['score']:.4g}</td></tr>"
+            for row in self.hits.slice(0, _SHOWN).to_pylist()
+        )
+        head = "<tr><th>rank</th><th>structure</th><th>id</th><th>score</th></tr>"
+        return f"<p>{html.escape(repr(self))}</p><table>{head}{cells}</table>"
 
     @classmethod
     def of(cls, folder: RunFolder, plan: SpacePlan, totals: SpaceTotals, hits: pa.Table, run_id: str) -> Self:

@@ -44,6 +44,11 @@ class ScreenConfig(Config):
         return min(max(library_rows // _PARTITIONS, _FEWEST_ROWS), _MOST_ROWS)
 
 
+PropertyName = Literal["heavy_atoms", "mw", "hbd", "hba", "tpsa", "logp", "rotatable_bonds"]
+"""Properties that are sums over atoms or bonds: heavy atoms, molecular weight (g/mol), hydrogen-bond donors and acceptors, polar
+surface (square angstrom), Crippen logP, rotatable bonds; as RDKit computes them."""
+
+
 class SpaceConfig(Config):
     """How a space of products is searched. Part of the plan's fingerprint."""
 
@@ -51,6 +56,11 @@ class SpaceConfig(Config):
     """Random products that are built and scored the ordinary way to compare."""
     threshold: float | None = None
     """Count all products with at least this score, and list no others as hits."""
+    best_only: bool = False
+    """Skip blocks of products that provably cannot reach the hits. Hits are the same; there is no histogram of all scores and
+    no mean by reagent."""
+    filters: dict[PropertyName, tuple[float, float]] = Field(default_factory=dict)
+    """Least and greatest value of properties of a product; others are rejected. For example ``{mw: [0, 500], logp: [-1, 5]}``."""
 
 
 class ExecutorConfig(Config):

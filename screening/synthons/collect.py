@@ -66,6 +66,10 @@ class Collected:
     """Histogram bins."""
     threshold: float | None = None
     """Products that reach this score are counted."""
+    filtered: int = 0
+    """Products outside the filters."""
+    skipped: int = 0
+    """Products that provably cannot be among the best."""
     best: np.ndarray = field(init=False)
     best_ids: np.ndarray = field(init=False)
     _filled: np.ndarray = field(init=False)
@@ -74,17 +78,20 @@ class Collected:
     """Sum of scores by reagent of each role, float64."""
     tops: list[np.ndarray] = field(init=False)
     """Best score by reagent of each role, float64; minus infinity without products."""
+    seen: list[np.ndarray] = field(init=False)
+    """Products with a finite score by reagent of each role, int64."""
 
     def __post_init__(self) -> None:
         self.best, self.best_ids = np.zeros(self.k, np.float32), np.zeros(self.k, np.int64)
         self._filled, self.counts = np.zeros(3, np.int64), np.zeros(BINS, np.int64)
         self.sums = [np.zeros(n) for n in self.sizes]
         self.tops = [np.full(n, -np.inf) for n in self.sizes]
+        self.seen = [np.zeros(n, np.int64) for n in self.sizes]
 
     @property
     def scored(self) -> int:
         """Products counted, those whose score is not finite included."""
-        return int(self.counts.sum()) + self.not_finite
+        return int(self.counts.sum()) + self.not_finite + self.skipped
 
     @property
     def not_finite(self) -> int:
@@ -96,26 +103,32 @@ class Collected:
         """Products that reach the threshold; 0 without one."""
         return int(self._filled[2])
 
+    @property
+    def bar(self) -> float:
+        """Score that a product must reach to be among the best; minus infinity while there are too few."""
+        return float(self.best[0]) if self._filled[0] == self.k else -np.inf
+
     def restore(
         self, best: tuple[np.ndarray, np.ndarray], counts: np.ndarray, others: np.ndarray,
-        by_reagent: tuple[list[np.ndarray], list[np.ndarray]],
+        by_reagent: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]],
     ) -> None:  # fmt: skip
         """Take up what was written down.
 
         Args:
             best: Scores and numbers, best first.
             counts: Histogram.
-            others: Scores that are not finite, and products that reach the threshold.
-            by_reagent: Sums and best scores of each role.
+            others: Scores that are not finite, products that reach the threshold, that were filtered, that were skipped.
+            by_reagent: Sums, best scores and numbers of each role.
         """
         n = len(best[0])
         self.best[:n], self.best_ids[:n] = best[0][::-1], best[1][::-1]
         self._filled[:] = n, others[0], others[1]
-        self.counts, (self.sums, self.tops) = counts, by_reagent
+        self.filtered, self.skipped = int(others[2]), int(others[3])
+        self.counts, (self.sums, self.tops, self.seen) = counts, by_reagent
 
     def add(
         self, scores: np.ndarray, ids: tuple[np.ndarray, np.ndarray], roles: tuple[int, int | None],
-        members: tuple[np.ndarray, np.ndarray], fixed: dict[int, int],
+        members: tuple[np.ndarray, np.ndarray], fixed: dict[int, int], left_out: tuple[int, int] = (0, 0),
     ) -> None:  # fmt: skip
         """Count a block of scores.
 
@@ -125,18 +138,23 @@ class Collected:
             roles: Role of rows and of columns; None where there is but one role.
             members: Reagent of each row and column, for the sums.
             fixed: Reagent of each other role.
+            left_out: Products of the block whose score is NaN because they were filtered, and because they were skipped.
         """
+        self.filtered, self.skipped = self.filtered + left_out[0], self.skipped + left_out[1]
+        self._filled[1] -= sum(left_out)
         n, m = scores.shape
-        sums = (np.zeros(n), np.full(n, -np.inf), np.zeros(m), np.full(m, -np.inf))
+        left = (np.zeros(n), np.full(n, -np.inf), np.zeros(n, np.int64))
+        right = (np.zeros(m), np.full(m, -np.inf), np.zeros(m, np.int64))
         if self.threshold is not None:
             self._filled[2] += int(np.count_nonzero(scores >= np.float32(self.threshold)))
         heap = (self.best, self.best_ids, self._filled)
-        count_scores(scores, ids, heap, (self.counts, self.bins.scale), sums)
-        self._add_sums(roles[0], members[0], sums[0], sums[1])
+        count_scores(scores, ids, heap, (self.counts, self.bins.scale), (*left, *right))
+        self._add_sums(roles[0], members[0], left)
         if roles[1] is not None:
-            self._add_sums(roles[1], members[1], sums[2], sums[3])
+            self._add_sums(roles[1], members[1], right)
+        total = (left[0].sum(keepdims=True), left[1].max(keepdims=True), left[2].sum(keepdims=True))
         for role, reagent in fixed.items():
-            self._add_sums(role, np.array([reagent]), sums[0].sum(keepdims=True), sums[1].max(keepdims=True))
+            self._add_sums(role, np.array([reagent]), total)
 
     def merge(self, other: Collected) -> None:
         """Take over what another one counted."""
@@ -145,10 +163,13 @@ class Collected:
         self.best[:n], self.best_ids[:n] = scores[::-1], ids[::-1]  # ascending order is a heap
         self._filled[:] = n, self.not_finite + other.not_finite, self.reached + other.reached
         self.counts += other.counts
+        self.filtered, self.skipped = self.filtered + other.filtered, self.skipped + other.skipped
         for mine, theirs in zip(self.sums, other.sums, strict=True):
             np.add(mine, theirs, out=mine)
         for mine, theirs in zip(self.tops, other.tops, strict=True):
             np.maximum(mine, theirs, out=mine)
+        for mine, theirs in zip(self.seen, other.seen, strict=True):
+            np.add(mine, theirs, out=mine)
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray]:
         """Scores (float32) and numbers (int64) of the best products, best first."""
@@ -156,9 +177,10 @@ class Collected:
         order = np.lexsort((self.best_ids[:n], -self.best[:n]))
         return self.best[:n][order], self.best_ids[:n][order]
 
-    def _add_sums(self, role: int, members: np.ndarray, sums: np.ndarray, tops: np.ndarray) -> None:
-        np.add.at(self.sums[role], members, sums)
-        np.maximum.at(self.tops[role], members, tops)
+    def _add_sums(self, role: int, members: np.ndarray, figures: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        np.add.at(self.sums[role], members, figures[0])
+        np.maximum.at(self.tops[role], members, figures[1])
+        np.add.at(self.seen[role], members, figures[2])
 
 
 def merged_best(parts: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numba
 import numpy as np
 
@@ -89,6 +91,67 @@ def _shaped(total, last, member, members):  # type: ignore[no-untyped-def] # noq
     return last[member] * total
 
 
+TILE: Final = 8
+"""Rows of one side that are bounded together."""
+
+
+@numba.njit(cache=True)
+def _extremes(rows: np.ndarray, sign: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
+    """Unit by unit, what makes the score greatest among rows: the largest value where ``sign`` is positive, else the least."""
+    for k in range(len(out)):
+        found = rows[first, k]
+        for r in range(first + 1, last):
+            found = max(found, rows[r, k]) if sign[k] > 0 else min(found, rows[r, k])
+        out[k] = found
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _greatest(weight, segment, bias, last, one, two):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - compiled
+    """Score of one pair of rows; of extreme rows an upper bound of all that they stand for."""
+    members = len(bias)
+    total = last[members]
+    for member in range(members):
+        a, e = segment[member], segment[member + 1]
+        total += _shaped(_one(weight[a:e], one[a:e], two[a:e]) + bias[member], last, member, members)
+    return total
+
+
+@numba.njit(cache=True)
+def bounded_scores(
+    left: np.ndarray, right: np.ndarray, start: np.ndarray, head: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    limit: tuple[np.ndarray, float], out: np.ndarray,
+) -> int:  # fmt: skip
+    """As :func:`quick_scores`, but tiles that provably stay below a bar become NaN; returns how many products that are.
+
+    The state behind the first layer is monotonous in each unit, so a tile's score is at most that of the extreme values of
+    its rows. ``limit``: sign of each unit's weight in the score, shape (width,), and the bar.
+    """
+    weight, segment, bias, last = head
+    sign, bar = limit
+    m = out.shape[1]
+    skipped = 0
+    upper, lower = np.empty(left.shape[1], np.float32), np.empty(left.shape[1], np.float32)
+    for b in range(len(start) - 1):
+        for j in range(0, m, TILE):
+            stop = min(j + TILE, m)
+            _extremes(right, sign, b * m + j, b * m + stop, upper)
+            for i in range(start[b], start[b + 1], TILE):
+                end = min(i + TILE, start[b + 1])
+                _extremes(left, sign, i, end, lower)
+                if _greatest(weight, segment, bias, last, lower, upper) < bar:
+                    out[i:end, j:stop] = np.nan
+                    skipped += (end - i) * (stop - j)
+                    continue
+                for r in range(i, end):
+                    if _greatest(weight, segment, bias, last, left[r], upper) < bar:
+                        out[r, j:stop] = np.nan
+                        skipped += stop - j
+                        continue
+                    for c in range(j, stop):
+                        out[r, c] = _greatest(weight, segment, bias, last, left[r], right[b * m + c])
+    return skipped
+
+
 @numba.njit(cache=True, fastmath=_FAST)
 def quick_scores_of_mean(
     left: np.ndarray, right: np.ndarray, start: np.ndarray, head: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
@@ -125,17 +188,17 @@ def first_layer(left: np.ndarray, right: np.ndarray, class_of: np.ndarray, begin
 @numba.njit(cache=True)
 def count_scores(
     scores: np.ndarray, ids: tuple[np.ndarray, np.ndarray], heap: tuple[np.ndarray, np.ndarray, np.ndarray],
-    bins: tuple[np.ndarray, np.ndarray], sums: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    bins: tuple[np.ndarray, np.ndarray], sums: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 ) -> None:  # fmt: skip
     """Take note of scores (float32, shape (n, m)) of products ``ids[0][i] + ids[1][j]``.
 
     ``heap``: scores and ids of the best so far, worst at the root; their number and that of
     scores that are not finite (int64, shape (2,)). ``bins``: counts and
-    (lowest edge, 1 / width). ``sums``: sum and best of each left reagent, sum and best of each right reagent.
+    (lowest edge, 1 / width). ``sums``: sum, best and number of each left reagent, then of each right reagent.
     """
     best, best_ids, size = heap
     counts, scale = bins
-    left_sum, left_best, right_sum, right_best = sums
+    left_sum, left_best, left_seen, right_sum, right_best, right_seen = sums
     last = len(counts) - 1
     for i in range(scores.shape[0]):
         for j in range(scores.shape[1]):
@@ -147,6 +210,8 @@ def count_scores(
             counts[min(max(bin_, 0), last)] += 1
             left_sum[i] += score
             right_sum[j] += score
+            left_seen[i] += 1
+            right_seen[j] += 1
             left_best[i] = max(left_best[i], score)
             right_best[j] = max(right_best[j], score)
             if size[0] < len(best) or score >= best[0]:
@@ -195,4 +260,4 @@ def _sink(best: np.ndarray, ids: np.ndarray, score: float, number: int) -> None:
     best[k], ids[k] = score, number
 
 
-__all__ = ["add_rows", "count_scores", "first_layer", "quick_scores", "quick_scores_of_mean"]
+__all__ = ["TILE", "add_rows", "bounded_scores", "count_scores", "first_layer", "quick_scores", "quick_scores_of_mean"]

@@ -29,6 +29,9 @@ REJECTS: Final = pa.schema([("reaction", pa.string()), ("reagent", pa.string()),
                             ("reason", pa.string()), ("combinations", pa.int64())])  # fmt: skip
 """Columns of ``rejects.parquet`` of a run over a space."""
 
+FILTERED: Final = "outside the filters"
+"""Reason of products that the filters leave out."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceAudit:
@@ -70,6 +73,12 @@ class SpaceTotals:
     """Sum of scores by reagent, for each route and role."""
     tops: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     """Best score by reagent, for each route and role."""
+    seen: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
+    """Products with a score by reagent, for each route and role."""
+    skipped: int = 0
+    """Products that provably cannot be among the hits and were not scored one by one; counted as scored."""
+    misjudged: int = 0
+    """Audited products that the filters judged otherwise than RDKit does."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Combinations that units rejected, by reason."""
     audit: SpaceAudit = field(default_factory=lambda: SpaceAudit(0, 0.0, 0, 0))
@@ -93,6 +102,7 @@ def sum_up(folder: RunFolder, space: SynthonSpace, plan: SpacePlan) -> SpaceTota
         totals.seconds += seconds
         totals.built, totals.divided = totals.built + result.built, totals.divided + result.divided
         totals.reasons.update(result.rejects)
+        totals.misjudged += result.misjudged
         heard.append((result.table_scores, result.built_scores))
         for assay, kept in result.collected.items():
             totals.scored += kept.scored
@@ -100,9 +110,13 @@ def sum_up(folder: RunFolder, space: SynthonSpace, plan: SpacePlan) -> SpaceTota
             not_finite += kept.not_finite
             counts += kept.counts
             totals.best = merged_best([totals.best, kept.ranked()], plan.top_k)
-            for role, (sums, tops) in enumerate(zip(kept.sums, kept.tops, strict=True)):
+            totals.skipped += kept.skipped
+            if kept.filtered:
+                totals.reasons[FILTERED] += kept.filtered
+            for role, (sums, tops, seen) in enumerate(zip(kept.sums, kept.tops, kept.seen, strict=True)):
                 totals.sums[assay, role] = totals.sums.get((assay, role), 0.0) + sums
                 totals.tops[assay, role] = np.maximum(totals.tops.get((assay, role), -np.inf), tops)
+                totals.seen[assay, role] = totals.seen.get((assay, role), 0) + seen
     totals.histogram = plan.bins.histogram(counts).model_copy(update={"not_finite": not_finite})
     totals.rejected = plan.offered - plan.numbered + sum(a.impossible for a in space.assays) + totals.reasons.total()
     totals.audit = _audit(heard)
@@ -162,7 +176,12 @@ def reject_table(space: SynthonSpace, totals: SpaceTotals) -> pa.Table:
 
 
 def reagent_table(space: SynthonSpace, totals: SpaceTotals) -> pa.Table:
-    """Figures by reagent: ``reaction``, ``role`` (from 1), ``reagent``, ``smiles``, ``products``, ``mean``, ``best``."""
+    """Figures by reagent.
+
+    Returns:
+        Columns ``reaction``, ``role`` (from 1), ``reagent``, ``smiles``, ``products`` with a score, ``mean`` (null where
+        products were skipped), ``best``.
+    """
     rows = list(_reagent_rows(space, totals))
     names = ("reaction", "role", "reagent", "smiles", "products", "mean", "best")
     kinds = (pa.string(), pa.int64(), pa.string(), pa.string(), pa.int64(), pa.float64(), pa.float64())
@@ -170,25 +189,15 @@ def reagent_table(space: SynthonSpace, totals: SpaceTotals) -> pa.Table:
     return pa.table([pa.array(c, k) for c, k in zip(columns, kinds, strict=True)], names=list(names))
 
 
-def _reagent_rows(space: SynthonSpace, totals: SpaceTotals) -> Iterator[tuple[str, int, str, str, int, float, float]]:
+def _reagent_rows(
+    space: SynthonSpace, totals: SpaceTotals
+) -> Iterator[tuple[str, int, str, str, int, float | None, float]]:
     for (number, role), sums in totals.sums.items():
-        assay = space.assays[number]
-        products = _products_by_reagent(space, number, role)
-        for k, pick in enumerate(assay.roles[role].picks):
-            if products[k] and np.isfinite(totals.tops[number, role][k]):
-                reagent = assay.route.slots[role][pick.reagent]
-                mean = float(sums[k] / products[k])
-                yield assay.route.name, role + 1, reagent.id, reagent.smiles, int(products[k]), mean, float(totals.tops[number, role][k])  # fmt: skip
-
-
-def _products_by_reagent(space: SynthonSpace, number: int, role: int) -> np.ndarray:
-    """Products of each reagent of a role, blocks that give none left out; int64."""
-    assay = space.assays[number]
-    products = np.zeros(assay.sizes[role], np.int64)
-    for block in assay.blocks:
-        if not getattr(block, "reason", ""):
-            products[block.members[role]] += block.products // len(block.members[role])
-    return products
+        assay, seen, tops = space.assays[number], totals.seen[number, role], totals.tops[number, role]
+        for k in np.flatnonzero(seen).tolist():
+            reagent = assay.route.slots[role][assay.roles[role].picks[k].reagent]
+            mean = None if totals.skipped else float(sums[k] / seen[k])
+            yield assay.route.name, role + 1, reagent.id, reagent.smiles, int(seen[k]), mean, float(tops[k])
 
 
 def _reagents(space: SynthonSpace, numbers: list[int]) -> dict[str, pa.Array]:

@@ -131,6 +131,7 @@ def commit_result(folder: RunFolder, plan: str, unit: int, result: UnitResult, s
         "seconds": f"{seconds:.3f}",
         "built": str(result.built),
         "divided": str(result.divided),
+        "misjudged": str(result.misjudged),
         "rejects": json.dumps(result.rejects, sort_keys=True),
         "content": _content(arrays),
     }
@@ -177,9 +178,9 @@ def _arrays(result: UnitResult) -> dict[str, np.ndarray]:
     for assay, kept in result.collected.items():
         scores, ids = kept.ranked()
         arrays |= {f"{assay}.scores": scores, f"{assay}.ids": ids, f"{assay}.counts": kept.counts}
-        arrays[f"{assay}.missing"] = np.array([kept.not_finite, kept.reached])
-        for role, (sums, tops) in enumerate(zip(kept.sums, kept.tops, strict=True)):
-            arrays |= {f"{assay}.sums.{role}": sums, f"{assay}.tops.{role}": tops}
+        arrays[f"{assay}.missing"] = np.array([kept.not_finite, kept.reached, kept.filtered, kept.skipped])
+        for role, figures in enumerate(zip(kept.sums, kept.tops, kept.seen, strict=True)):
+            arrays |= {f"{assay}.{n}.{role}": array for n, array in zip(("sums", "tops", "seen"), figures, strict=True)}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -191,13 +192,14 @@ def _result(arrays: Mapping[str, np.ndarray], facts: Mapping[str, str], plan: Sp
     result = UnitResult({}, arrays["audited"], arrays["table_scores"], arrays["built_scores"])
     result.rejects = json.loads(facts["rejects"])
     result.built, result.divided = int(facts["built"]), int(facts["divided"])
+    result.misjudged = int(facts["misjudged"])
     for assay in sorted({int(name.split(".")[0]) for name in arrays if "." in name}):
         roles = range(sum(1 for name in arrays if name.startswith(f"{assay}.sums.")))
         sums = [arrays[f"{assay}.sums.{role}"] for role in roles]
         kept = Collected(plan.top_k, tuple(len(s) for s in sums), plan.bins, plan.space.threshold)
         kept.restore(
             (arrays[f"{assay}.scores"], arrays[f"{assay}.ids"]), arrays[f"{assay}.counts"], arrays[f"{assay}.missing"],
-            (sums, [arrays[f"{assay}.tops.{role}"] for role in roles]),
+            (sums, [arrays[f"{assay}.tops.{role}"] for role in roles], [arrays[f"{assay}.seen.{role}"] for role in roles]),
         )  # fmt: skip
         result.collected[assay] = kept
     return result

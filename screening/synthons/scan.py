@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,13 @@ import numpy as np
 
 from cinchona.models.additive import AdditiveModel, QuickHead
 from cinchona.models.engine.gemm import Gemm
-from cinchona.screening.synthons.kernels import add_rows, first_layer, quick_scores, quick_scores_of_mean
+from cinchona.screening.synthons.kernels import (
+    add_rows,
+    bounded_scores,
+    first_layer,
+    quick_scores,
+    quick_scores_of_mean,
+)
 from cinchona.screening.synthons.tables import CellTables, Term
 
 _ROWS: Final = 20_000
@@ -27,7 +34,9 @@ class ScoredBlock:
     right: np.ndarray
     """Right reagents, int64, shape (m,)."""
     scores: np.ndarray
-    """Higher is better, float32, shape (n, m)."""
+    """Higher is better, float32, shape (n, m); NaN where a product was skipped."""
+    skipped: int = 0
+    """Products that cannot reach the bar and were not scored."""
 
 
 class CellScan:
@@ -44,18 +53,31 @@ class CellScan:
         self._model: AdditiveModel = tables.model
         self._head = None if head is None else _packed(head)
         self._bias = self._model.bias
+        self._sign = None if head is None else _signs(head)
         classes = tables.left_classes
         self._order = np.argsort(classes.ids, kind="stable").astype(np.int64)
         self._start = np.searchsorted(classes.ids[self._order], np.arange(len(classes) + 1)).astype(np.int64)
         self._class_of = classes.ids[self._order].astype(np.int64)
 
-    def blocks(self, fixed: Sequence[int]) -> Iterator[ScoredBlock]:
-        """Scores of all products with these reagents of the fixed roles; each product is in one block."""
+    def blocks(self, fixed: Sequence[int], bar: Callable[[], float] | None = None) -> Iterator[ScoredBlock]:
+        """Scores of all products with these reagents of the fixed roles; each product is in one block.
+
+        Args:
+            fixed: Reagent of each fixed role, by position in the cell.
+            bar: Gives the score below which products need no score, before each block; None to score all.
+        """
         left, right = self.tables.terms(fixed)
         for chosen in self._right_blocks():
             rows_left = self._rows(left, self._order, int(chosen[0]))
             rows_right = self._rows_right(right, chosen)
-            yield ScoredBlock(self._order, chosen, self._scores(rows_left, rows_right, fixed, chosen))
+            reach = -math.inf if bar is None or self._head is None or self._model.is_mean else bar()
+            if reach == -math.inf:
+                yield ScoredBlock(self._order, chosen, self._scores(rows_left, rows_right, fixed, chosen))
+                continue
+            assert self._head is not None
+            out = np.empty((len(rows_left), len(chosen)), np.float32)
+            skipped = bounded_scores(rows_left, rows_right, self._start, self._head, (self._sign, reach), out)
+            yield ScoredBlock(self._order, chosen, out, skipped)
 
     def _right_blocks(self) -> Iterator[np.ndarray]:
         """Right reagents of one class each, few enough at a time."""
@@ -115,6 +137,11 @@ class CellScan:
         rest += sum(int(cell.parts[role].atom_counts[k]) for role, k in zip(tables.fixed, fixed, strict=True))
         right = np.zeros(1, np.int64) if tables.right is None else cell.parts[tables.right].atom_counts[chosen]
         return cell.parts[tables.left].atom_counts[self._order] + rest, right
+
+
+def _signs(head: QuickHead) -> np.ndarray:
+    """Sign of each hidden unit's weight in the score."""
+    return np.asarray(np.sign(head.weight * np.repeat(head.factor, np.diff(head.segment))), np.float32)
 
 
 def _packed(head: QuickHead) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -10,13 +10,16 @@ from typing import Final
 
 import numpy as np
 
+from cinchona.datasets.parsing import Rejected
 from cinchona.models.additive import AdditiveModel, QuickHead
 from cinchona.models.engine.gemm import Gemm
 from cinchona.protocols import Scorer
+from cinchona.screening.config import SpaceConfig
 from cinchona.screening.synthons.cells import Cell, CellBuilder, Leftover
 from cinchona.screening.synthons.collect import Bins, Collected
 from cinchona.screening.synthons.ordinary import score_products
-from cinchona.screening.synthons.scan import CellScan
+from cinchona.screening.synthons.properties import SLACK, CellProperties, Filters, cell_properties, drop_outside
+from cinchona.screening.synthons.scan import CellScan, ScoredBlock
 from cinchona.screening.synthons.space import Assay, SynthonSpace
 from cinchona.screening.synthons.tables import CellTables
 from cinchona.screening.synthons.units import Unit, fixed_roles, piece_of
@@ -51,6 +54,8 @@ class UnitResult:
     """Combinations without a score by reason."""
     built: int = 0
     """Products that were scored one by one."""
+    misjudged: int = 0
+    """Audited products that the filters judged otherwise than RDKit does."""
     divided: int = 0
     """Cells that did not keep their promise and were divided."""
 
@@ -75,8 +80,8 @@ class SpaceSearch:
     """Best products to keep."""
     audited: np.ndarray
     """Numbers of the products to audit, sorted, int64."""
-    threshold: float | None = None
-    """Score from which products are counted."""
+    settings: SpaceConfig = field(default_factory=SpaceConfig)
+    """Threshold, filters, and whether only the best are wanted."""
 
     def run(self, unit: Unit) -> UnitResult:
         """Score the products of a unit."""
@@ -86,7 +91,7 @@ class SpaceSearch:
             assay = self.space.assays[piece.assay]
             block = assay.blocks[piece.block]
             collected = result.collected.setdefault(
-                piece.assay, Collected(self.top_k, assay.sizes, self.bins, self.threshold)
+                piece.assay, Collected(self.top_k, assay.sizes, self.bins, self.settings.threshold)
             )
             if isinstance(block, Leftover):
                 self._one_by_one(assay, block, collected, result)
@@ -114,8 +119,8 @@ class SpaceSearch:
         self, assay: Assay, cell: Cell, fixed: Sequence[int], result: UnitResult, into: Collected
     ) -> bool:
         """Score a cell; what was counted is kept only if all audited products agree."""
-        trial = Collected(self.top_k, assay.sizes, self.bins, self.threshold)
-        heard = list(self._scan(assay, cell, fixed, trial))
+        trial = Collected(self.top_k, assay.sizes, self.bins, self.settings.threshold)
+        heard = list(self._scan(assay, cell, fixed, trial, into))
         if heard and not self._audit(
             np.concatenate([n for n, _ in heard]), np.concatenate([s for _, s in heard]), result
         ):
@@ -123,7 +128,9 @@ class SpaceSearch:
         into.merge(trial)
         return True
 
-    def _scan(self, assay: Assay, cell: Cell, fixed: Sequence[int], into: Collected) -> Iterator[Heard]:
+    def _scan(
+        self, assay: Assay, cell: Cell, fixed: Sequence[int], into: Collected, known: Collected
+    ) -> Iterator[Heard]:
         """Score a cell, in halves if its tables are too large; gives the audited products in it with their scores."""
         assert self.model is not None, "models without tables are scored one by one"
         tables = CellTables(cell, fixed, self.model, self.multiply)
@@ -131,29 +138,53 @@ class SpaceSearch:
         size = len(cell.members[role])
         if tables.table_rows * self.model.width * 4 > TABLE_BYTES and size > 1:
             for places in (np.arange(size // 2), np.arange(size // 2, size)):
-                yield from self._scan(assay, cell.only(role, places), fixed, into)
+                yield from self._scan(assay, cell.only(role, places), fixed, into, known)
             return
         scan = CellScan(tables, self.head, self.multiply)
+        shares = cell_properties(assay, cell, self._filters) if self._filters.names else None
         for at in product(*(range(len(cell.members[r])) for r in fixed)):
-            yield from self._choice(assay, scan, dict(zip(fixed, at, strict=True)), into)
+            yield from self._choice(assay, (scan, shares), dict(zip(fixed, at, strict=True)), (into, known))
 
-    def _choice(self, assay: Assay, scan: CellScan, fixed: dict[int, int], into: Collected) -> Iterator[Heard]:
+    def _choice(
+        self, assay: Assay, made: tuple[CellScan, CellProperties | None], fixed: dict[int, int],
+        into: tuple[Collected, Collected],
+    ) -> Iterator[Heard]:  # fmt: skip
         """Score the products with these fixed reagents; gives the audited products of each block with their scores."""
+        scan, shares = made
         tables, cell, strides = scan.tables, scan.tables.cell, assay.strides
+        bar = (lambda: max(into[0].bar, into[1].bar)) if self.settings.best_only else None
         reagents = {role: int(cell.members[role][k]) for role, k in fixed.items()}
         base = assay.first + sum(strides[role] * k for role, k in reagents.items())
-        for block in scan.blocks(list(fixed.values())):
+        for block in scan.blocks(list(fixed.values()), bar):
             left = cell.members[tables.left][block.left]
             right = np.zeros(1, np.int64) if tables.right is None else cell.members[tables.right][block.right]
             ids = (
                 base + left * strides[tables.left],
                 right * (strides[tables.right] if tables.right is not None else 0),
             )
-            into.add(block.scores, ids, (tables.left, tables.right), (left, right), reagents)
+            filtered = 0 if shares is None else self._drop(block, tables, shares, fixed)
+            left_out = (filtered, block.skipped)
+            into[0].add(block.scores, ids, (tables.left, tables.right), (left, right), reagents, left_out)
             yield from _listened(block.scores, ids, self.audited)
+
+    @property
+    def _filters(self) -> Filters:
+        return Filters.of(self.settings.filters)
+
+    def _drop(self, block: ScoredBlock, tables: CellTables, shares: CellProperties, fixed: dict[int, int]) -> int:
+        """Make the scores of products outside the filters NaN; returns how many that were scored."""
+        constant = sum((shares.shares[role][k] for role, k in fixed.items()), np.zeros(len(self._filters.names)))
+        right = np.zeros((1, len(self._filters.names)))
+        if tables.right is not None:
+            right = shares.shares[tables.right][block.right]
+        left = shares.shares[tables.left][block.left] + constant
+        return int(drop_outside(block.scores, left, right, self._filters.low - SLACK, self._filters.high + SLACK))
 
     def _audit(self, numbers: np.ndarray, scores: np.ndarray, result: UnitResult) -> bool:
         """Compare with built products; True if all agree. The comparison is kept."""
+        self._try_filters(numbers, scores, result)
+        scored = np.isfinite(scores)
+        numbers, scores = numbers[scored], scores[scored]
         if not len(numbers):
             return True
         found = score_products(self.space, self.scorer, numbers.tolist())
@@ -165,6 +196,21 @@ class SpaceSearch:
         result.table_scores = np.concatenate([result.table_scores, scores])
         result.built_scores = np.concatenate([result.built_scores, built])
         return bool(agree(scores, built).all())
+
+    def _try_filters(self, numbers: np.ndarray, scores: np.ndarray, result: UnitResult) -> None:
+        """Count audited products that the filters judged otherwise than RDKit does."""
+        if self._filters.names:
+            wanted = self._pass(numbers)
+            left_out = ~wanted & np.isfinite(scores)
+            kept = wanted & ~np.isfinite(scores)
+            result.misjudged += int(left_out.sum()) + (0 if self.settings.best_only else int(kept.sum()))
+
+    def _pass(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether products are within the filters, by RDKit on the built molecules, bool."""
+        built = [self.space.build(int(n)) for n in numbers]
+        values = [np.nan if isinstance(b, Rejected) else self._filters.values(b.mol) for b in built]
+        rows = [np.broadcast_to(v, (len(self._filters.names),)) for v in values]
+        return self._filters.passes(np.array(rows).reshape(len(rows), len(self._filters.names)))
 
     def _one_by_one(self, assay: Assay, block: Leftover, into: Collected, result: UnitResult) -> None:
         """Build and score the products of a block."""
@@ -178,7 +224,10 @@ class SpaceSearch:
                 result.rejects[reason] = result.rejects.get(reason, 0) + 1
             result.built += len(found.numbers)
             if found.scores is not None:
-                _count_each(assay, found.numbers, found.scores.score, into)
+                scores = found.scores.score.copy()
+                if self._filters.names:
+                    scores[~self._pass(found.numbers)] = np.nan
+                _count_each(assay, found.numbers, scores, into, filtered=bool(self._filters.names))
 
 
 def agree(table: np.ndarray, built: np.ndarray) -> np.ndarray:
@@ -198,7 +247,7 @@ def _numbers(assay: Assay, members: Sequence[np.ndarray]) -> Iterator[np.ndarray
         )
 
 
-def _count_each(assay: Assay, numbers: np.ndarray, scores: np.ndarray, into: Collected) -> None:
+def _count_each(assay: Assay, numbers: np.ndarray, scores: np.ndarray, into: Collected, *, filtered: bool) -> None:
     """Count products one by one."""
     nothing = np.zeros(1, np.int64)
     for number, score in zip(numbers.tolist(), scores, strict=True):
@@ -207,7 +256,8 @@ def _count_each(assay: Assay, numbers: np.ndarray, scores: np.ndarray, into: Col
             at.append(rest // stride)
             rest %= stride
         ids, members = (np.array([number]), nothing), (np.array(at[:1]), nothing)
-        into.add(np.array([[score]], np.float32), ids, (0, None), members, dict(enumerate(at[1:], 1)))
+        left_out = (int(filtered and np.isnan(score)), 0)
+        into.add(np.array([[score]], np.float32), ids, (0, None), members, dict(enumerate(at[1:], 1)), left_out)
 
 
 def _listened(scores: np.ndarray, ids: tuple[np.ndarray, np.ndarray], audited: np.ndarray) -> Iterator[Heard]:

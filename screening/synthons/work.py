@@ -82,9 +82,7 @@ def search_of(space: SynthonSpace, scorer: Scorer, plan: SpacePlan) -> SpaceSear
     form = None if isinstance(found, str) else found
     audited = np.unique(space.sample(plan.space.audit, seed=plan.seed)) if plan.space.audit else np.empty(0, np.int64)
     head = None if form is None else quick_head(form, scorer.objective)
-    return SpaceSearch(
-        space, scorer, form, head, gemm(plan.product), plan.bins, plan.top_k, audited, plan.space.threshold
-    )
+    return SpaceSearch(space, scorer, form, head, gemm(plan.product), plan.bins, plan.top_k, audited, plan.space)
 
 
 _SEARCHES: dict[tuple[str, str], SpaceSearch] = {}

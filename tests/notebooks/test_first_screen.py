@@ -10,6 +10,7 @@ import pytest
 
 NOTEBOOKS = {
     "first_screen": ("network", "the model shows its figures"),
+    "space_of_products": ("combinations", "the space shows its counts"),
     "admet_endpoints": ("terfenadine", "the compounds show their endpoints"),
 }
 """Each notebook with a word that its pages show, and why."""
