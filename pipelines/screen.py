@@ -21,7 +21,7 @@ from cinchona.pipelines.config import Settings
 from cinchona.pipelines.recipe import input_names
 from cinchona.pipelines.report import write_screen_report
 from cinchona.pipelines.screen_result import ScreenResult
-from cinchona.pipelines.screen_tracking import log_begin, log_end, progress_of, tags_of
+from cinchona.pipelines.screen_tracking import Recorder, log_begin, log_end, tags_of
 from cinchona.protocols import Scorer, TrackedRun, Tracker
 from cinchona.screening.config import ExecutorConfig
 from cinchona.screening.finish import Finished, judge, mark_success, read_outputs, write_outputs
@@ -206,7 +206,9 @@ def _work(job: Assignment, doing: Doing, run: TrackedRun) -> Finished:
     folder, plan = job.folder, job.plan
     log_begin(job, run)
     begun = time.monotonic()
-    execute(job, doing, observe=lambda now: run.log_metrics(progress_of(now, begun), step=now.finished))
+    record = Recorder(run, begun)
+    execute(job, doing, observe=record.observe)
+    record.write(doing)
     finished = write_outputs(folder, plan, settings=_settings_of(plan), seed=int(plan.notes.get("seed", 0)))
     write_screen_report(folder.root)
     mark_success(folder, finished.totals)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from cinchona.screening.cascade_audit import audit_run
 from cinchona.screening.finish import Finished
 from cinchona.screening.run import Assignment, Doing
 
+RECORD_SECONDS: Final = 5.0
+"""Least time between two records of progress, in seconds."""
 _SECTIONS: Final = ("reader", "standardize", "screen", "executor")
 """Settings that a screen reads."""
 
@@ -55,6 +57,31 @@ def log_begin(job: Assignment, run: TrackedRun) -> None:
         settings={name: value for name, value in settings.items() if name != "tracking"},
         model=plan.model.fingerprint,
     ).log(run)
+
+
+class Recorder:
+    """Records how far a screen is, at most once in :data:`RECORD_SECONDS`, so that a million partitions fill no store.
+
+    Args:
+        run: The tracked run.
+        begun: When the work began, by the monotonic clock, seconds.
+        clock: The monotonic clock.
+    """
+
+    def __init__(self, run: TrackedRun, begun: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run, self._begun, self._clock = run, begun, clock
+        self._next = begun
+
+    def observe(self, doing: Doing) -> None:
+        """Record the figures after a partition, unless others were recorded a moment ago."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + RECORD_SECONDS
+            self.write(doing)
+
+    def write(self, doing: Doing) -> None:
+        """Record the figures now."""
+        if doing.rows:
+            self._run.log_metrics(progress_of(doing, self._begun), step=doing.finished)
 
 
 def progress_of(doing: Doing, begun: float) -> dict[str, float]:

@@ -283,3 +283,26 @@ def test_results_show_themselves_safely(tmp_path):
     assert "&lt;script&gt;" in page
     assert "<svg" in page
     assert result.report.is_file()
+
+
+def test_progress_is_recorded_now_and_then_and_at_the_end():
+    from cinchona.pipelines.screen_tracking import RECORD_SECONDS, Recorder
+    from cinchona.screening.run import Doing
+
+    now, told = [0.0], []
+
+    class Run:
+        def log_metrics(self, metrics, *, step):
+            told.append(step)
+
+    doing, recorder = Doing(bytearray(100_000)), Recorder(Run(), 0.0, clock=lambda: now[0])
+    recorder.write(doing)
+    assert told == [], "nothing was done"
+    for i in range(100):
+        now[0] += 0.5
+        doing.done[i] = 1
+        doing.rows += 10
+        recorder.observe(doing)
+    recorder.write(doing)
+    assert len(told) == 50 / RECORD_SECONDS + 1
+    assert (told[0], told[-1]) == (1, 100)
