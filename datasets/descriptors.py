@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 from rdkit import Chem, rdBase
-from rdkit.Chem import Descriptors
 
 from cinchona.errors import ConfigError
 
@@ -74,6 +73,8 @@ def _value(function: Callable[[Chem.Mol], float], mol: Chem.Mol) -> float:
 
 @cache
 def _functions() -> dict[str, Callable[[Chem.Mol], float]]:
+    from rdkit.Chem import Descriptors  # loads many modules, which workers without descriptors do not need
+
     return dict(Descriptors.descList)
 
 

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from cinchona.models.pretraining.encoder_file import open_encoder
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.pretrain import pretrain
 from cinchona.settings import load_settings
+from cinchona.tracking import NullRun
 
 QUICK = ("network.hidden=16", "network.head_hidden=16", "network.depth=2", "pretraining.epochs=4",
          "pretraining.batch_size=20", "pretraining.block_rows=100", "pretraining.fingerprint_bits=64")  # fmt: skip
@@ -78,6 +81,53 @@ def test_the_same_call_does_nothing_and_another_is_refused(made, library, tmp_pa
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="taken"):
         pretrain(library, out=tmp_path, settings=settings())
+
+
+def test_the_run_is_recorded(library, tmp_path):
+    told = defaultdict(list)
+
+    class Run(NullRun):
+        run_id = "run-7"
+
+        def __getattribute__(self, name):
+            if name.startswith(("log_", "set_")):
+                return lambda *args, **kwargs: told[name].append((args, kwargs))
+            return super().__getattribute__(name)
+
+    class Tracker:
+        @contextmanager
+        def run(self, name, *, kind, tags=None, parent=None):
+            told["run"].append((name, kind, tags))
+            yield Run()
+
+        def describe(self):
+            return "memory"
+
+    made = pretrain(library, out=tmp_path / "encoder", settings=settings("pretraining.epochs=2"), tracker=Tracker())
+    assert made.run_id == "run-7"
+    assert told["run"] == [("pretrain", "pretrain", {"seed": "0"})]
+    ((params,), _), *_ = told["log_params"]
+    assert params["pretraining.epochs"] == 2
+    curves = {args[0]: args[1] for args, _ in told["log_curve"]}
+    assert len(curves["train loss"]) == 2 * 3, "one figure a block"
+    assert len(curves["valid loss"]) == 2, "one figure an epoch"
+    assert told["log_dataset"][0][0] == ("few.smi",)
+    assert told["log_artifact"][0][0] == (made.folder,)
+    ((figures,), _), *_ = told["log_metrics"]
+    assert figures["valid_loss"] == made.valid_loss
+
+
+def test_from_the_command_line(library, tmp_path, capsys):
+    from cinchona.cli.main import run
+
+    changes = [
+        part for change in (*QUICK, "pretraining.epochs=1", "tracking.enabled=false") for part in ("--set", change)
+    ]
+    assert run(["pretrain", str(library), "--out", str(tmp_path / "encoder"), "--json", "--quiet", *changes]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["used"] + said["held_out"] + said["rejected"] == said["rows"] == 242
+    assert run(["pretrain", str(library), "--out", str(library.parent), *changes]) == 2
+    assert "taken by something else" in capsys.readouterr().err
 
 
 def test_a_run_that_is_to_stop_early_is_the_beginning_of_a_longer_one(library, tmp_path, monkeypatch):
