@@ -1,4 +1,4 @@
-"""Weights of our graph networks as plain torch state dicts, for use without Cinchona."""
+"""Weights of our models as plain files, for use without Cinchona."""
 
 from __future__ import annotations
 
@@ -9,8 +9,29 @@ import torch
 
 from cinchona.errors import ConfigError, ModelFileError
 from cinchona.files import atomic_path, write_json
+from cinchona.models.classical.blend import BlendScorer
 from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.export_blend import export_members
 from cinchona.models.folder import open_scorer
+
+
+def export_model(folder: Path, out: Path) -> tuple[Path, ...]:
+    """Write the members of a graph network (:func:`export_state_dicts`) or of a blend as plain files.
+
+    Args:
+        folder: Model folder.
+        out: New or empty folder.
+
+    Raises:
+        ModelFileError: if the folder holds another kind of model, or a damaged one.
+        ConfigError: if the place is taken.
+        RetryableError: if the disk is full or failing.
+    """
+    scorer = open_scorer(folder)
+    if not isinstance(scorer, BlendScorer):
+        return export_state_dicts(folder, out)
+    _check_place(out)
+    return export_members(scorer, out)
 
 
 def export_state_dicts(folder: Path, out: Path) -> tuple[Path, ...]:
@@ -34,8 +55,7 @@ def export_state_dicts(folder: Path, out: Path) -> tuple[Path, ...]:
             f"{scorer.name} is no graph network that was trained here", where=str(folder), expected="a D-MPNN",
             remedy="its weights lie in weights.safetensors, which any program can read",
         )  # fmt: skip
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError("the place is taken", where=str(out), expected="a new or empty folder")
+    _check_place(out)
     written = []
     for position, member in enumerate(scorer.members):
         target = out / f"member_{position}.pt"
@@ -47,4 +67,9 @@ def export_state_dicts(folder: Path, out: Path) -> tuple[Path, ...]:
     return (*written, out / "network.json")
 
 
-__all__ = ["export_state_dicts"]
+def _check_place(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError("the place is taken", where=str(out), expected="a new or empty folder")
+
+
+__all__ = ["export_model", "export_state_dicts"]

@@ -56,6 +56,8 @@ class TrainingView:
     facts: list[tuple[str, str]]
     versions: list[tuple[str, str]]
     spec: str
+    choices: list[dict[str, Any]]
+    """What an automatic choice tried, as in ``trust.json``; empty without one."""
 
 
 def training_view(
@@ -83,6 +85,7 @@ def training_view(
         misses=[] if predictions is None else list(largest_misses(predictions)),
         facts=[("fingerprint", str(config.get("fingerprint"))), *facts_of(trust)],
         versions=[(k, str(v)) for k, v in (config.get("versions") or {}).items()],
+        choices=[row for row in trust.get("choice") or () if isinstance(row, dict)],
         spec=json.dumps(config.get("spec"), indent=2, ensure_ascii=False, default=str)[:20_000],
     )
 

@@ -43,6 +43,9 @@ def test_the_chosen_model_stands_beside_the_baselines(trained):
     assert result.figure("rmse") == result.figure("rmse", model="auto", target="size")
     assert {row["target"] for row in result.choices} == set(TARGETS)
     assert read_trust(result.folder)["choice"] == list(result.choices)
+    page = result.report.read_text()
+    assert "Why this model" in page
+    assert all(row["model"] in page for row in result.choices)
 
 
 def test_the_same_call_again_trains_nothing(trained):

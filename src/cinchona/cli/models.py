@@ -111,12 +111,12 @@ def import_model(
 @command(app, "export")
 def export_model(
     common: Common,
-    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder of a graph network.")],
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder of a graph network or a blend.")],
     *,
     out: Out,
 ) -> None:
-    """Write the weights of a graph network as a plain torch state dict, one file a member."""
+    """Write a model as plain files, one a member: torch state dicts, safetensors, LightGBM's text."""
     from cinchona.cli.output import show
-    from cinchona.models.export import export_state_dicts
+    from cinchona.models.export import export_model as run_export
 
-    show(common, {"files": [str(path) for path in export_state_dicts(folder, out)]})
+    show(common, {"files": [str(path) for path in run_export(folder, out)]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import lightgbm
 import numpy as np
 import pytest
 from contracts.model_folder import ModelFolderContract
@@ -14,9 +15,11 @@ from rdkit import Chem
 from sklearn.metrics import log_loss
 from small_assays import SMILES, heavy_atoms
 
-from cinchona.errors import ModelFileError
+from cinchona.errors import ConfigError, ModelFileError
 from cinchona.models.classical.blend import BlendScorer, Weighted, blended, log_odds
 from cinchona.models.classical.fitting import fit_single
+from cinchona.models.classical.inputs import Inputs, Molecules
+from cinchona.models.export import export_model
 from cinchona.models.folder import open_scorer, save_model
 from cinchona.models.stacking import LEAST, blend_weights, nested_blend
 from cinchona.records import CompoundBatch, Endpoint
@@ -186,3 +189,19 @@ def test_nested_predictions_do_not_see_their_own_label():
     after = nested_blend(held_out, changed, folds, task="regression")
     np.testing.assert_array_equal(after[folds == 1], before[folds == 1])
     assert not np.array_equal(after[folds == 0], before[folds == 0])
+
+
+def test_exported_members_are_plain_files(tmp_path, mixed):
+    save_model(mixed, tmp_path / "m")
+    files = export_model(tmp_path / "m", tmp_path / "out")
+    names = [path.name for path in files]
+    assert names == ["0-size_0.safetensors", "0-size_1.txt", "1-aromatic_0.safetensors", "1-aromatic_1.txt",
+                     "basis.safetensors", "blend.json"]  # fmt: skip
+    table = Molecules([Chem.MolFromSmiles(text) for text in GOOD_SMILES]).table("wide")
+    boosted = mixed.blends[0][1].member
+    theirs = lightgbm.Booster(model_file=str(tmp_path / "out" / "0-size_1.txt")).predict(table)
+    inputs = Inputs(Molecules([Chem.MolFromSmiles(text) for text in GOOD_SMILES]), mixed.basis)
+    np.testing.assert_allclose(boosted.predict(inputs), theirs, rtol=1e-9)
+    assert json.loads((tmp_path / "out" / "blend.json").read_text())["blends"][0][0]["weight"] == 0.75
+    with pytest.raises(ConfigError, match="taken"):
+        export_model(tmp_path / "m", tmp_path / "out")
