@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cinchona.digests import digest_file
 from cinchona.errors import ModelFileError
+from cinchona.experiments.card import model_card
 from cinchona.experiments.client import load_mlflow
-from cinchona.experiments.note import MAX_FIGURES, escape, number, table
 from cinchona.experiments.pyfunc import PARAMS, SMILES, output_columns
 from cinchona.manifest import package_versions
 from cinchona.models.folder import model_fingerprint, read_trust
@@ -101,13 +101,12 @@ def send_model(
         ModelFileError: if the folder is damaged.
     """
     entities = load_mlflow("mlflow.entities")
-    fingerprint = model_fingerprint(folder)
     run = client.get_run(run_id)
     model = client.create_logged_model(
         run.info.experiment_id,
         name=name,
         source_run_id=run_id,
-        tags=identity_tags(folder) | {"mlflow.note.content": _note(name, fingerprint, figures or {})},
+        tags=identity_tags(folder) | {"mlflow.note.content": model_card(folder, name)},
         params=dict(run.data.params),
         model_type="cinchona",
     )
@@ -142,13 +141,6 @@ def identity_tags(folder: Path) -> dict[str, str]:
         "seed": trust.get("seed"),
     }  # fmt: skip
     return {key: str(value) for key, value in told.items() if value is not None}
-
-
-def _note(name: str, fingerprint: str, figures: Mapping[str, float]) -> str:
-    """Description of a logged model."""
-    rows = [(key, number(value)) for key, value in figures.items()][:MAX_FIGURES]
-    how = "Takes a table with a column `smiles`. Installed code and safetensors only: loading it unpickles nothing."
-    return f"**{escape(name)}** · fingerprint {fingerprint[:16]}\n\n{how}\n\n{table(('figure', 'value'), rows)}"
 
 
 def made_model(client: MlflowClient, run_id: str, folder: Path) -> str:

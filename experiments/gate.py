@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from cinchona.experiments.calibration_error import calibration_error
+from cinchona.models.calibration_error import calibration_error
 from cinchona.models.intervals import Interval, paired_bootstrap
 from cinchona.models.metrics import METRICS
 from cinchona.records import Endpoint

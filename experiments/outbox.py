@@ -22,7 +22,8 @@ CAPACITY: Final = 10_000
 PAUSE: Final = 30.0
 """Seconds between two tries to reach a store that was away."""
 _NOT_THE_STORE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
-_WAIT_AND_TRY: Final = frozenset({408, 425, 429})
+_WAIT_AND_TRY: Final = frozenset({401, 403, 408, 425, 429})
+"""Answers that another try may change: a login that is wrong now can be right for ``cinchona sync``."""
 
 
 class Outbox:

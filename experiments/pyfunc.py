@@ -5,6 +5,7 @@ MLflow imports this module by its name (``loader_module``) and calls :func:`_loa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,6 +32,8 @@ PARAMS: Final[Mapping[str, tuple[str, Any]]] = {
     "details": ("boolean", True),
 }
 """Parameters of a request: type and default."""
+SERVING: Final = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+"""Set by MLflow's scoring server. It writes NaN as the word NaN, which is no JSON, so numbers that are missing become null."""
 _MAX_BATCH: Final = 65_536
 
 
@@ -67,7 +70,8 @@ class SmilesModel:
         parts = [self._part(batch.slice(start, step)) for start in range(0, max(len(smiles), 1), step)]
         table = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
         table = table[[name for name, _ in output_columns(self.scorer.endpoints, details=chosen["details"])]]
-        return table.set_index(model_input.index) if isinstance(model_input, pd.DataFrame) else table
+        table = table.set_index(model_input.index) if isinstance(model_input, pd.DataFrame) else table
+        return _json_ready(table) if os.environ.get(SERVING) == "true" else table
 
     def _part(self, batch: CompoundBatch) -> pd.DataFrame:
         standard = standardize_batch(batch, self.standardize)
@@ -115,6 +119,11 @@ def _load_pyfunc(data_path: str) -> SmilesModel:
     """
     scorer, rules = opened(data_path, default=StandardizeConfig())
     return SmilesModel(scorer, rules)
+
+
+def _json_ready(table: pd.DataFrame) -> pd.DataFrame:
+    numbers = table.select_dtypes("float").columns
+    return table.assign(**{name: table[name].astype(object).where(np.isfinite(table[name]), None) for name in numbers})
 
 
 def _smiles(model_input: pd.DataFrame | Sequence[str] | np.ndarray) -> list[str]:

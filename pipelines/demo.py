@@ -20,6 +20,7 @@ from cinchona.pipelines.screen import screen
 from cinchona.pipelines.screen_result import ScreenResult
 from cinchona.pipelines.train import TrainResult, train
 from cinchona.protocols import Tracker
+from cinchona.tracking import ChildTracker, NullTracker
 
 DEMO_TABLE: Final = f"{PREFIX}nav17"
 """Measurements that the demonstration trains on."""
@@ -59,7 +60,7 @@ def demo(
         limit: Most rows of the libraries, counted together; None for all.
         settings: Settings; None for the defaults.
         seed: Seed of all randomness.
-        tracker: Keeps a record of both runs; None for none.
+        tracker: Keeps a record of both runs as children of one; None for none.
 
     Raises:
         CinchonaError: all that :func:`~cinchona.pipelines.train.train` and :func:`~cinchona.pipelines.screen.screen`
@@ -68,13 +69,18 @@ def demo(
     chosen = settings or Settings()
     training = chosen.model_dump(mode="json", exclude={"screen", "executor", "tracking"})
     model = out / f"model-{_name(training, seed)}"
-    trained = train(DEMO_TABLE, targets=[DEMO_TARGET], out=model, settings=chosen, seed=seed, tracker=tracker)
     inputs: list[str | Path] = [PREFIX + name.removeprefix(PREFIX) for name in libraries]
     if limit is not None:
         inputs = [_first_rows([str(name) for name in inputs], out, rows=limit)]
     screening = chosen.model_dump(mode="json", include={"screen", "standardize", "reader"})
     folder = out / f"screen-{_name(screening, str(model.name), *map(str, inputs))}"
-    return DemoResult(trained, screen(inputs, model=model, out=folder, settings=chosen, seed=seed, tracker=tracker))
+    keeper = tracker or NullTracker()
+    with keeper.run("demo", kind="demo", tags={"seed": str(seed)}) as whole:
+        below = ChildTracker(keeper, whole.run_id)
+        trained = train(DEMO_TABLE, targets=[DEMO_TARGET], out=model, settings=chosen, seed=seed, tracker=below)
+        screened = screen(inputs, model=model, out=folder, settings=chosen, seed=seed, tracker=below)
+        whole.log_metrics({"hits": screened.hits.num_rows, "rows": screened.rows})
+    return DemoResult(trained, screened)
 
 
 def _name(*decisive: object) -> str:

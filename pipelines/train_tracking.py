@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cinchona.files import write_text
 from cinchona.masking import mask_secrets
 from cinchona.models.evaluation import Evaluation, evaluations_table
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.quality_figures import quality_pictures
 from cinchona.pipelines.report_training import target_figure
 from cinchona.protocols import TrackedRun
 
@@ -49,6 +51,10 @@ def log_end(
         picture = folder / "report" / f"heldout-{digest_json(target)[:8]}.svg"
         write_text(picture, target_figure(heldout, target))
         run.log_artifact(picture, folder="pictures")
+    with tempfile.TemporaryDirectory(prefix="cinchona-") as scratch:
+        for name, svg in quality_pictures(folder, heldout).items():
+            write_text(Path(scratch, name), svg)
+            run.log_artifact(Path(scratch, name), folder="pictures")
     run.log_artifact(folder / "report" / "heldout.parquet", folder="heldout")
     run.log_artifact(folder / "report" / "report.html")
     run.log_model(folder, name="model")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 
-from cinchona.protocols import TrackedRun
+from cinchona.protocols import TrackedRun, Tracker
 
 
 class NullRun:
@@ -54,3 +54,26 @@ class NullTracker:
     def describe(self) -> str:
         """Say that nothing is kept."""
         return "runs are not tracked"
+
+
+class ChildTracker:
+    """A tracker whose runs are children of one run, so that workflows of one piece of work stand together.
+
+    Args:
+        tracker: What keeps the runs.
+        parent: Id of the run above; empty, as a store that is away gives it, makes runs that stand for themselves.
+    """
+
+    def __init__(self, tracker: Tracker, parent: str) -> None:
+        self._tracker = tracker
+        self._parent = parent
+
+    def run(
+        self, name: str, *, kind: str, tags: Mapping[str, str] | None = None, parent: str | None = None
+    ) -> AbstractContextManager[TrackedRun]:
+        """Open a run below the parent, or below another one if ``parent`` is given."""
+        return self._tracker.run(name, kind=kind, tags=tags, parent=parent or self._parent or None)
+
+    def describe(self) -> str:
+        """Where the runs are kept."""
+        return self._tracker.describe()

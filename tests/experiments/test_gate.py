@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinchona.experiments.calibration_error import expected_calibration_error, miscalibration_area
 from cinchona.experiments.gate import FEWEST, GateRules, Judged, judge
+from cinchona.models.calibration_error import expected_calibration_error, miscalibration_area
 from cinchona.records import Direction, Endpoint
 
 RULES = GateRules(samples=300)

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from cinchona.protocols import Executor, Scorer, TrackedRun, Tracker
-from cinchona.tracking import NullRun, NullTracker
+from cinchona.tracking import ChildTracker, NullRun, NullTracker
 
 
 def test_it_is_a_tracker():
@@ -29,3 +29,25 @@ def test_an_error_in_the_run_passes():
 
     with pytest.raises(ZeroDivisionError):
         fail()
+
+
+class Noting(NullTracker):
+    """Notes the parent of each run."""
+
+    def __init__(self):
+        self.parents = []
+
+    def run(self, name, *, kind, tags=None, parent=None):
+        self.parents.append(parent)
+        return super().run(name, kind=kind, tags=tags, parent=parent)
+
+
+@pytest.mark.parametrize("above,asked,expected", [("p", None, "p"), ("p", "q", "q"), ("", None, None)])
+def test_a_child_tracker_puts_runs_below_one(above, asked, expected):
+    noting = Noting()
+    child = ChildTracker(noting, above)
+    assert isinstance(child, Tracker)
+    with child.run("x", kind="train", parent=asked) as run:
+        run.log_metrics({"a": 1.0})
+    assert noting.parents == [expected]
+    assert child.describe() == noting.describe()

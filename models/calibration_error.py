@@ -27,9 +27,8 @@ def miscalibration_area(labels: np.ndarray, pair: np.ndarray) -> float:
     References:
         Kuleshov, Fenner, Ermon, ICML 2018, https://arxiv.org/abs/1807.00263
     """
-    errors = np.abs(labels - pair[:, 0])
-    found = (errors[:, None] <= _HALF_WIDTHS * pair[:, 1][:, None]).mean(axis=0)
-    return float(np.abs(found - _LEVELS).mean())
+    promised, found = reliability_curve("regression", labels, pair)
+    return float(np.abs(found - promised).mean())
 
 
 def expected_calibration_error(labels: np.ndarray, pair: np.ndarray) -> float:
@@ -45,10 +44,33 @@ def expected_calibration_error(labels: np.ndarray, pair: np.ndarray) -> float:
         Naeini, Cooper, Hauskrecht, AAAI 2015, https://doi.org/10.1609/aaai.v29i1.9602
     """
     guess = pair[:, 0]
-    edges = np.quantile(guess, np.linspace(0, 1, _BINS + 1)[1:-1])
-    place = np.searchsorted(edges, guess, side="left")  # equal guesses share a bin
+    place = _bins(guess)
     gaps = [np.abs((guess[place == k] - labels[place == k]).sum()) for k in np.unique(place)]
     return float(sum(gaps) / len(guess))
+
+
+def reliability_curve(kind: str, labels: np.ndarray, pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What was promised and what was found, for a reliability diagram; both float64, shape (k,).
+
+    Of a regression: shares of labels within central intervals of 5 to 95 %. Of a classification: mean predicted
+    probability and share of actives in up to ten bins of equal count.
+
+    Args:
+        kind: Kind of the endpoint.
+        labels: float64, shape (n,).
+        pair: Predicted value and standard deviation, float64, shape (n, 2).
+    """
+    if kind == "regression":
+        errors = np.abs(labels - pair[:, 0])
+        return _LEVELS, (errors[:, None] <= _HALF_WIDTHS * pair[:, 1][:, None]).mean(axis=0)
+    place = _bins(pair[:, 0])
+    bins = [place == k for k in np.unique(place)]
+    return np.array([pair[b, 0].mean() for b in bins]), np.array([labels[b].mean() for b in bins])
+
+
+def _bins(guess: np.ndarray) -> np.ndarray:
+    edges = np.quantile(guess, np.linspace(0, 1, _BINS + 1)[1:-1])
+    return np.searchsorted(edges, guess, side="left")  # equal guesses share a bin
 
 
 def calibration_error(kind: str) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -56,4 +78,4 @@ def calibration_error(kind: str) -> Callable[[np.ndarray, np.ndarray], float]:
     return miscalibration_area if kind == "regression" else expected_calibration_error
 
 
-__all__ = ["calibration_error", "expected_calibration_error", "miscalibration_area"]
+__all__ = ["calibration_error", "expected_calibration_error", "miscalibration_area", "reliability_curve"]
