@@ -50,9 +50,7 @@ def _origin(trust: Mapping[str, Any]) -> Iterator[str]:
         yield f"Learned from {escape(str(data.get('name', '')))}: {data.get('compounds', '?')} compounds, digest {digest}."
     if split:
         counts = ", ".join(f"{part} {split.get(part, '?')}" for part in ("train", "valid", "test"))
-        shared = ", ".join(
-            f"{escape(str(k))} {escape(str(v))}" for k, v in leakage.items() if isinstance(v, int | float)
-        )
+        shared = ", ".join(f"{escape(str(k))} {number(v)}" for k, v in leakage.items() if isinstance(v, int | float))
         yield f"Split by {escape(str(split.get('kind', '')))}: {counts}." + (
             f" Between the parts: {shared}." if shared else ""
         )

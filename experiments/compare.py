@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from cinchona.errors import ConfigError
-from cinchona.experiments.frozen import heldout_of
 from cinchona.experiments.registry import Registry
-from cinchona.experiments.runfiles import run_table
+from cinchona.experiments.runfiles import heldout_of, run_table
 from cinchona.models.intervals import paired_bootstrap
 from cinchona.models.metrics import METRICS, Metric
 

@@ -14,6 +14,7 @@ from cinchona.errors import ModelFileError
 from cinchona.experiments.card import model_card
 from cinchona.experiments.client import load_mlflow
 from cinchona.experiments.pyfunc import PARAMS, SMILES, output_columns
+from cinchona.experiments.versions import CONFIG_TAG, FINGERPRINT_TAG
 from cinchona.manifest import package_versions
 from cinchona.models.folder import model_fingerprint, read_trust
 from cinchona.records import Endpoint
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LOADER: Final = "cinchona.experiments.pyfunc"
-FINGERPRINT_TAG: Final = "model_fingerprint"
-"""Tag by which a screen finds the logged model that it used."""
-CONFIG_TAG: Final = "config_digest"
-"""Tag with the digest of ``config.json``, which holds the digests of all files that loading reads."""
 EXAMPLE: Final = ("CC(=O)Oc1ccccc1C(=O)O", "not a molecule")
 """Input example: one compound that is scored and one that is rejected, so that the signature has all columns."""
 _PINNED: Final = (

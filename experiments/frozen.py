@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
-from cinchona.datasets.assay import AssayTable
 from cinchona.digests import digest_table
 from cinchona.errors import ConfigError, ModelFileError
 from cinchona.experiments.registry import TEST_DIGEST, TEST_RUN, Registry
 from cinchona.experiments.runfiles import run_table
 
+if TYPE_CHECKING:
+    from cinchona.datasets.assay import AssayTable
+
 FILE: Final = "frozen_test.parquet"
-HELDOUT: Final = "heldout.parquet"
-"""Artifact of a training: its held-out compounds with labels and predictions."""
-_COLUMNS: Final = frozenset({"compound_id", "smiles", "target", "measured", "predicted"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,9 +98,3 @@ def thaw(registry: Registry, name: str) -> TestSet | None:
             remedy="restore the artifacts of that run; a changed test set makes all earlier judgements void",
         )  # fmt: skip
     return TestSet(table, f"frozen by run {run_id[:8]}")
-
-
-def heldout_of(registry: Registry, run_id: str) -> pa.Table | None:
-    """Held-out compounds of the training run ``run_id`` with labels and predictions; None if it left none."""
-    table = run_table(registry, run_id, f"heldout/{HELDOUT}") if run_id else None
-    return table if table is not None and set(table.column_names) >= _COLUMNS else None

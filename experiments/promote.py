@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.standardize import standardize_batch
 from cinchona.errors import ConfigError, LockedError
-from cinchona.experiments.frozen import FILE, TestSet, heldout_of, of_heldout, thaw
+from cinchona.experiments.frozen import FILE, TestSet, of_heldout, thaw
 from cinchona.experiments.gate import Check, Decision, GateRules, Judged, judge
 from cinchona.experiments.modeluri import CHALLENGER, CHAMPION, ModelUri
 from cinchona.experiments.registry import PASSED, PROMOTED, TEST_DIGEST, TEST_RUN, Registry, Version
+from cinchona.experiments.runfiles import heldout_of
 from cinchona.experiments.tracker import MlflowTracker
 from cinchona.models.folder import read_trust
 from cinchona.pipelines.predict import batch_of, opened

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cinchona.datasets.assay import read_assay_table
 from cinchona.errors import ConfigError, InputError
-from cinchona.experiments.frozen import TestSet, heldout_of, of_assay, of_heldout, thaw
+from cinchona.experiments.doors import local_folder
+from cinchona.experiments.frozen import TestSet, of_assay, of_heldout, thaw
 from cinchona.experiments.gate import Decision, GateRules, judge
 from cinchona.experiments.modeluri import ModelUri, is_model_uri
 from cinchona.experiments.promote import judged
-from cinchona.experiments.registry import MODELS, TEST_DIGEST, Registry, Version
-from cinchona.experiments.store import Store
+from cinchona.experiments.registry import TEST_DIGEST, Registry, Version
+from cinchona.experiments.runfiles import heldout_of
 from cinchona.experiments.tracker import MlflowTracker
 from cinchona.models.folder import model_fingerprint
 
@@ -21,33 +22,6 @@ if TYPE_CHECKING:
     from cinchona.pipelines.config import Settings, TrackingConfig
 
 _RUN: Final = 32
-
-
-def open_registry(config: TrackingConfig) -> Registry:
-    """The registry of the store that the settings name.
-
-    Raises:
-        RetryableError: if it cannot be reached.
-    """
-    return Registry(Store.resolve(config.uri, config.folder))
-
-
-def cache_of(config: TrackingConfig) -> Path:
-    """Where fetched models are kept: they stay there, since a screen can only be resumed with its model."""
-    return config.folder.absolute() / MODELS
-
-
-def local_folder(model: str, config: TrackingConfig) -> str:
-    """``model`` itself if it is a folder; a model of the store is fetched first, and not trusted.
-
-    Raises:
-        InputError: if there is no such model.
-        UnsafeFileError: if it holds something that could do harm.
-        ModelFileError: if it is damaged or altered.
-    """
-    if not is_model_uri(model):
-        return model
-    return str(open_registry(config).fetch(ModelUri.parse(model), cache_of(config)))
 
 
 def register(registry: Registry, source: str, name: str, *, config: TrackingConfig) -> Version:
@@ -169,4 +143,4 @@ def _log_folder(registry: Registry, folder: Path, fingerprint: str, config: Trac
     return found
 
 
-__all__ = ["cache_of", "compare_models", "describe", "local_folder", "open_registry", "read_test", "register"]
+__all__ = ["compare_models", "describe", "read_test", "register"]

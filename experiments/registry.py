@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cinchona.errors import CinchonaError, ConfigError, InputError, ModelFileError, RetryableError
-from cinchona.experiments.flavour import CONFIG_TAG, FINGERPRINT_TAG, identity_tags
 from cinchona.experiments.hostile import take_model
 from cinchona.experiments.modeluri import CHALLENGER, CHAMPION, ModelUri
 from cinchona.experiments.outbox import brief, is_refusal
 from cinchona.experiments.store import Store
-from cinchona.experiments.versions import LOGGED_TAG, PASSED, PROMOTED, TEST_DIGEST, TEST_RUN, Version
-from cinchona.models.folder import model_fingerprint, open_scorer
+from cinchona.experiments.versions import (
+    CONFIG_TAG,
+    FINGERPRINT_TAG,
+    LOGGED_TAG,
+    PASSED,
+    PROMOTED,
+    TEST_DIGEST,
+    TEST_RUN,
+    Version,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 T = TypeVar("T")
-
-MODELS: Final = "models"
-"""Folder within the record's folder that keeps fetched models."""
 
 
 class Registry:
@@ -87,6 +92,10 @@ class Registry:
                 description=note or None,
             ),
         )  # fmt: skip
+        if self.store.database is not None:  # a server does it by itself; the page of the model shows it
+            shown = json.dumps([{"name": name, "version": int(made.version)}])
+            tag = {"mlflow.modelVersions": shown}
+            self.ask("a tag", lambda: self.client.set_logged_model_tags(model_id, tag))
         self.set_alias(name, CHALLENGER, str(made.version))
         return self.version(ModelUri(name=name, version=str(made.version)))
 
@@ -196,6 +205,8 @@ class Registry:
             ModelFileError: if it is damaged, or its content is not what was registered.
             UnsafeFileError: if it holds something that could do harm.
         """
+        from cinchona.models.folder import open_scorer  # brings rooms that a look at names does without
+
         model_id, stated = uri.model_id, {}
         if not model_id:
             version = self.version(uri)
@@ -244,6 +255,8 @@ class Registry:
 
 def _is_there(target: Path, tags: Mapping[str, str]) -> bool:
     """Whether an earlier fetch has left this very model."""
+    from cinchona.models.folder import model_fingerprint
+
     try:
         return bool(tags.get(FINGERPRINT_TAG)) and model_fingerprint(target) == tags[FINGERPRINT_TAG]
     except CinchonaError:
@@ -251,6 +264,8 @@ def _is_there(target: Path, tags: Mapping[str, str]) -> bool:
 
 
 def _check_same(folder: Path, *stated: Mapping[str, str]) -> None:
+    from cinchona.experiments.flavour import identity_tags
+
     found = identity_tags(folder)
     for tags in stated:
         for key in (FINGERPRINT_TAG, CONFIG_TAG):

@@ -25,10 +25,9 @@ from cinchona.experiments.differences import (
     compare_outcomes,
     mapping_differences,
 )
-from cinchona.experiments.frozen import heldout_of
 from cinchona.experiments.modeluri import ModelUri
 from cinchona.experiments.registry import Registry
-from cinchona.experiments.runfiles import run_file
+from cinchona.experiments.runfiles import heldout_of, run_file
 from cinchona.manifest import host_facts, package_versions
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.evaluate import evaluate

@@ -16,7 +16,10 @@ from cinchona.experiments.hostile import download
 if TYPE_CHECKING:
     from cinchona.experiments.registry import Registry
 
+HELDOUT: Final = "heldout.parquet"
+"""Artifact of a training: its held-out compounds with labels and predictions."""
 _MAX_TABLE: Final = 256 << 20
+_COLUMNS: Final = frozenset({"compound_id", "smiles", "target", "measured", "predicted"})
 
 
 def run_file(registry: Registry, run_id: str, path: str, *, limit: int) -> bytes | None:
@@ -51,3 +54,9 @@ def run_table(registry: Registry, run_id: str, path: str) -> pa.Table | None:
         return pq.read_table(pa.BufferReader(content)).combine_chunks()
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} of run {run_id} cannot be read as Parquet", where=registry.store.shown()) from error
+
+
+def heldout_of(registry: Registry, run_id: str) -> pa.Table | None:
+    """Held-out compounds of the training run ``run_id`` with labels and predictions; None if it left none."""
+    table = run_table(registry, run_id, f"heldout/{HELDOUT}") if run_id else None
+    return table if table is not None and set(table.column_names) >= _COLUMNS else None

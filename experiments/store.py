@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 DATABASE: Final = "mlflow.db"
 ARTIFACTS: Final = "artifacts"
 SQLITE: Final = "sqlite:///"
+LOCK_SECONDS: Final = 60
+"""How long a call waits for another process that writes to the same SQLite file; by default it would be five seconds."""
 TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes the browser show an experiment as model training; without it MLflow 3 opens its page for chat traces."""
 
@@ -74,7 +76,7 @@ class Store:
             return open_client(self.uri)
         self.database.parent.mkdir(parents=True, exist_ok=True)
         with _alone(self.database.with_suffix(".lock")):
-            return open_client(self.uri)
+            return open_client(f"{self.uri}?timeout={LOCK_SECONDS}")
 
     def experiment_id(self, client: MlflowClient, name: str) -> str:
         """Id of the experiment ``name``, made with our artifact folder and the training view if it is new."""

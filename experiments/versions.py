@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cinchona.experiments.flavour import CONFIG_TAG, FINGERPRINT_TAG
-
+FINGERPRINT_TAG: Final = "model_fingerprint"
+"""Tag by which a screen finds the logged model that it used."""
+CONFIG_TAG: Final = "config_digest"
+"""Tag with the digest of ``config.json``, which holds the digests of all files that loading reads."""
 LOGGED_TAG: Final = "logged_model_id"
 """Tag of a version: the logged model that it is; SQLite stores of MLflow do not give it back."""
 PROMOTED: Final = "gate.decision"

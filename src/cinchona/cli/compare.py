@@ -27,7 +27,7 @@ def compare(
     from cinchona.digests import digest_json
     from cinchona.experiments.compare import compare_runs
     from cinchona.experiments.compare_page import write_comparison
-    from cinchona.experiments.registering import open_registry
+    from cinchona.experiments.doors import open_registry
 
     config = common.settings().tracking
     found = compare_runs(open_registry(config), runs, seed=common.seed)

@@ -27,7 +27,8 @@ def register_model(
 ) -> None:
     """Register a model: it becomes the next version of a name, and its challenger."""
     from cinchona.cli.output import show
-    from cinchona.experiments.registering import open_registry, register
+    from cinchona.experiments.doors import open_registry
+    from cinchona.experiments.registering import register
 
     config = common.settings().tracking
     show(common, register(open_registry(config), source, name, config=config).record())
@@ -54,10 +55,11 @@ def promote_model(
     """
     from cinchona.cli.output import show, show_record
     from cinchona.errors import GateError
+    from cinchona.experiments.doors import cache_of, open_registry
     from cinchona.experiments.gate import GateRules
     from cinchona.experiments.modeluri import ModelUri
     from cinchona.experiments.promote import promote
-    from cinchona.experiments.registering import cache_of, open_registry, read_test
+    from cinchona.experiments.registering import read_test
 
     settings = common.settings()
     chosen = read_test(test, target or (), settings)
@@ -87,9 +89,10 @@ def compare_models(
 ) -> None:
     """Compare two models on one test set, with paired intervals; changes nothing."""
     from cinchona.cli.output import show
+    from cinchona.experiments.doors import open_registry
     from cinchona.experiments.modeluri import is_model_uri
     from cinchona.experiments.registering import compare_models as run_compare
-    from cinchona.experiments.registering import open_registry, read_test
+    from cinchona.experiments.registering import read_test
 
     settings = common.settings()
     registry = open_registry(settings.tracking) if is_model_uri(first) or is_model_uri(second) else None

@@ -30,7 +30,7 @@ def list_models(
     from cinchona.cli.output import show
 
     if registered:
-        from cinchona.experiments.registering import open_registry
+        from cinchona.experiments.doors import open_registry
 
         show(common, open_registry(common.settings().tracking).names())
         return

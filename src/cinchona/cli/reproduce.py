@@ -34,7 +34,7 @@ def reproduce(
     """
     from cinchona.cli.output import show, show_record, show_table
     from cinchona.errors import PlanMismatchError
-    from cinchona.experiments.registering import cache_of, open_registry
+    from cinchona.experiments.doors import cache_of, open_registry
     from cinchona.experiments.reproduce import DIFFERENT, Redo
     from cinchona.experiments.reproduce import reproduce as again
 

@@ -32,7 +32,7 @@ def local_model(model: str, common: Common) -> str:
     """A model folder; ``models:/NAME@champion`` and its like are fetched from the store first."""
     if not model.startswith(_STORED):
         return model
-    from cinchona.experiments.registering import local_folder
+    from cinchona.experiments.doors import local_folder
 
     return local_folder(model, common.settings().tracking)
 
@@ -41,8 +41,9 @@ def registered_facts(model: str, common: Common) -> dict[str, Any]:
     """What the registry knows of ``models:/NAME…``; nothing for a folder or a model that has no name."""
     if not model.startswith(_STORED):
         return {}
+    from cinchona.experiments.doors import open_registry
     from cinchona.experiments.modeluri import ModelUri
-    from cinchona.experiments.registering import describe, open_registry
+    from cinchona.experiments.registering import describe
 
     uri = ModelUri.parse(model)
     return describe(open_registry(common.settings().tracking), uri) if uri.name else {}
