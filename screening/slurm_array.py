@@ -101,7 +101,8 @@ def write_scripts(folder: RunFolder, job: JobConfig, *, tasks: int) -> Path:
 
 
 def _head(job: JobConfig, name: str, own: tuple[str, ...]) -> str:
-    options = [*own, *job.directives]
+    # Where the run was planned: settings may name the record of runs by a relative path.
+    options = [f"--chdir={shlex.quote(str(Path.cwd()))}", *own, *job.directives]
     options += [f"--{key}={value}" for key, value in (("partition", job.queue), ("account", job.account)) if value]
     head = _HEAD.format(name=name, cores=job.cores, megabytes=-(-n_bytes(job.memory) // 2**20), walltime=job.walltime)
     return head + "".join(f"#SBATCH {option}\n" for option in options)

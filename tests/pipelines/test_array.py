@@ -134,7 +134,9 @@ def test_only_slurm_has_arrays(library, tmp_path):
         plan_array(library, model=MODEL, out=tmp_path / "run", tasks=2, settings=settings)
 
 
-def test_scripts_say_what_the_profile_says_and_are_shell(tmp_path):
+def test_scripts_say_what_the_profile_says_and_are_shell(tmp_path, monkeypatch):
+    (tmp_path / "my work").mkdir()
+    monkeypatch.chdir(tmp_path / "my work")
     job = JobConfig(
         queue="long", account="me", walltime="2-00:00:00", cores=4, memory="1.5GiB",
         directives=("--constraint=avx512",), prologue=("module load python",), python="/opt/my python/bin/python",
@@ -145,6 +147,7 @@ def test_scripts_say_what_the_profile_says_and_are_shell(tmp_path):
     for line in ("partition=long", "account=me", "time=2-00:00:00", "cpus-per-task=4", "mem=1536M", "array=0-6",
                  "constraint=avx512", "requeue", "signal=B:USR1@120"):  # fmt: skip
         assert f"#SBATCH --{line}\n" in array, line
+    assert f"#SBATCH --chdir='{tmp_path}/my work'\n" in array, "relative paths of settings would mean other folders"
     assert "\nmodule load python\n" in array
     assert "'/opt/my python/bin/python' -P -m cinchona.cli work " in array
     assert "%j/slurm" not in array.replace("%%j/slurm", ""), "SLURM would put a job number there"

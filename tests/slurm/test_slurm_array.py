@@ -10,7 +10,7 @@ from slurm_jobs import ending, logs, receipts, states, submit, until
 from small_screens import nci_library, score_table, small_settings
 
 from cinchona.pipelines.array import plan_array
-from cinchona.pipelines.config import Settings
+from cinchona.pipelines.config import Settings, TrackingConfig
 from cinchona.pipelines.screen import screen, status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -42,7 +42,7 @@ def site(tmp_path_factory) -> Path:
 def settings(site) -> Settings:
     settings = small_settings(method="chembl", partition_rows=20)
     executor = settings.executor.model_copy(update={"profile": site})
-    return settings.model_copy(update={"executor": executor})
+    return settings.model_copy(update={"executor": executor, "tracking": TrackingConfig(enabled=False)})
 
 
 @pytest.fixture(scope="module")
