@@ -38,10 +38,10 @@ def candidates(n: int, n_targets: int, *, workers: int | None) -> list[Learner]:
     boosts = 500 if n_targets <= 3 else 250
     if n > SMALL:
         layout = "plain" if n <= MANY else "short"
-        return [
+        return [  # the first is fitted whatever it takes, so it has the features that cost least
+            BoostingLearner("bits", n_trees=boosts, leaves=63, workers=workers),
             BoostingLearner(layout, n_trees=boosts, leaves=63, workers=workers),
             ForestLearner("bits", n_trees=min(trees, 100), workers=workers),
-            BoostingLearner("short" if layout == "plain" else "bits", n_trees=boosts, leaves=63, workers=workers),
             ForestLearner(layout, grower="extra trees", n_trees=min(trees, 100), workers=workers),
         ]
     return [

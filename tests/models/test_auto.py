@@ -157,6 +157,7 @@ def test_large_tables_have_fewer_folds_and_no_kernels():
     assert [n_folds(n) for n in (100, SMALL + 1, MANY + 1)] == [5, 3, 1]
     assert all(not learner.kernel for learner in candidates.candidates(SMALL + 1, 1, workers=1))
     assert candidates.candidates(100, 1, workers=1)[0].kernel
+    assert all(candidates.candidates(n, 1, workers=1)[0].layout == "bits" for n in (SMALL + 1, MANY + 1))
 
 
 def test_a_single_held_out_part_is_a_fifth(monkeypatch):
