@@ -14,7 +14,7 @@ from cinchona.screening.watch.notes import Phase, Unit
 
 SLACK: Final = 4.0
 """Wall time counts a quarter: a process that waits on a busy machine is no hanging one, one that sleeps for ever is."""
-_ROW_SECONDS: Final = 0.005
+_ROW_SECONDS: Final = 0.002
 """Seconds that each row of a larger piece adds to its allowance before the pace is known."""
 _MARGIN: Final = 10.0
 """Times the slowest pace seen that a piece may take."""
@@ -79,7 +79,7 @@ class Pace:
 
         >>> pace = Pace()
         >>> pace.allowed(Unit(Phase.SCORE, 0, 1), WatchRules(seconds=10)), pace.allowed(Unit(Phase.SCORE, 0, 1000), WatchRules(seconds=10))
-        (10.0, 15.0)
+        (10.0, 12.0)
         """
         if unit.rows == 0:
             return max(rules.seconds, _SECONDS_WITHOUT_ROWS)

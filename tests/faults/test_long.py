@@ -22,7 +22,7 @@ ROWS = 100_000
 KINDS = (SEGFAULT, ABORT, ENDLESS, HUGE)
 AT = {7_919 * k + 1_234: KINDS[k % 4] for k in range(10)}
 """Ten rows: three crash, three abort, two never end, two allocate 8 GiB."""
-WATCH = {"watchdog": True, "molecule_seconds": 5.0, "molecule_memory": "1GiB"}
+WATCH = {"watchdog": True, "molecule_seconds": 2.0, "molecule_memory": "1GiB"}
 
 
 @pytest.mark.parametrize("kind", ["dask", "processes", "serial"])

@@ -89,11 +89,11 @@ def test_results_and_errors_come_home():
 def test_larger_pieces_have_more_time_by_the_pace_seen():
     pace, rules = Pace(), WatchRules(seconds=2.0)
     assert pace.allowed(Unit(Phase.SCORE, 0, 1), rules) == 2.0
-    assert pace.allowed(Unit(Phase.SCORE, 0, 400), rules) == 4.0
+    assert pace.allowed(Unit(Phase.SCORE, 0, 1_000), rules) == 4.0
     pace.learn(Unit(Phase.SCORE, 0, 1), 0.5)
     pace.learn(Unit(Phase.SCORE, 0, 100), 1.0)
     assert pace.allowed(Unit(Phase.SCORE, 0, 400), rules) == 2002.0
-    assert pace.allowed(Unit(Phase.STANDARDIZE, 0, 400), rules) == 4.0
+    assert pace.allowed(Unit(Phase.STANDARDIZE, 0, 1_000), rules) == 4.0
     assert pace.allowed(Unit(Phase.WRITE, 0, 0), rules) == 600.0
 
 
@@ -232,7 +232,7 @@ def test_slow_scorers_are_not_taken_for_hanging_ones(tmp_path):
     """A batch takes longer than a molecule may; each molecule alone does not."""
     library = poisoned_library(tmp_path / "library.smi", 40, {})
     chosen = small_settings(watch={**WATCHED, "molecule_seconds": 0.5}, batch_rows=20)
-    # 20 rows sleep 3.3 s, which count 0.83 s; 0.6 s are allowed, so the first batch is suspected.
+    # 20 rows sleep 3.3 s, which count 0.83 s; 0.54 s are allowed, so the first batch is suspected.
     result = screen(library, model=SlowByRow(), out=tmp_path / "run", settings=chosen)
     assert (result.scored, result.rejected) == (40, 0)
 
