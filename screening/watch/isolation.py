@@ -34,7 +34,9 @@ class Isolation:
         """
 
         def main(connection: Connection, beacon: Beacon) -> None:
-            connection.send_bytes(call(task, beacon.note))
+            answer = call(task, beacon.note)
+            beacon.finish()
+            connection.send_bytes(answer)
 
         with closing(Child(main, memory=self.watch.rules.memory)) as child:
             answer = self.watch.answer(child)

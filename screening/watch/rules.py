@@ -12,12 +12,10 @@ from typing import Final
 from cinchona.records import Stage
 from cinchona.screening.watch.notes import Phase, Unit
 
-SLACK: Final = 4.0
-"""Wall time counts a quarter: a process that waits on a busy machine is no hanging one, one that sleeps for ever is."""
 _ROW_SECONDS: Final = 0.002
 """Seconds that each row of a larger piece adds to its allowance before the pace is known."""
 _MARGIN: Final = 10.0
-"""Times the slowest pace seen that a piece may take."""
+"""Times the mean pace so far that a piece may take."""
 _SECONDS_WITHOUT_ROWS: Final = 600.0
 """Seconds for opening a model, or for writing."""
 
@@ -63,14 +61,15 @@ class Accident:
 
 @dataclass(slots=True)
 class Pace:
-    """Seconds a row that pieces of several rows took, by phase: a slow scorer is no hanging one."""
+    """What rows took so far in the mean, by phase: a slow scorer is no hanging one."""
 
-    slowest: dict[Phase, float] = field(default_factory=dict)
+    seconds: dict[Phase, float] = field(default_factory=dict)
+    rows: dict[Phase, float] = field(default_factory=dict)
 
-    def learn(self, unit: Unit, seconds: float) -> None:
-        """Take note that ``unit`` took ``seconds``."""
-        if unit.rows > 0:
-            self.slowest[unit.phase] = max(self.slowest.get(unit.phase, 0.0), seconds / unit.rows)
+    def learn(self, phase: Phase, seconds: float, rows: float) -> None:
+        """Take note that some more ``rows`` took ``seconds``."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+        self.rows[phase] = self.rows.get(phase, 0.0) + rows
 
     def allowed(self, unit: Unit, rules: WatchRules) -> float:
         """Seconds that ``unit`` may take: for one row the limit, for more of them a guess on the safe side.
@@ -85,7 +84,8 @@ class Pace:
             return max(rules.seconds, _SECONDS_WITHOUT_ROWS)
         if unit.rows == 1:
             return float(rules.seconds)
-        return rules.seconds + unit.rows * max(_ROW_SECONDS, _MARGIN * self.slowest.get(unit.phase, 0.0))
+        mean = self.seconds.get(unit.phase, 0.0) / max(self.rows.get(unit.phase, 0.0), 1.0)
+        return rules.seconds + unit.rows * max(_ROW_SECONDS, _MARGIN * mean)
 
 
 def too_slow(unit: Unit, rules: WatchRules) -> Accident:

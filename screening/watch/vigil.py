@@ -10,7 +10,8 @@ from typing import Final
 import psutil
 
 from cinchona.screening.watch.child import Child
-from cinchona.screening.watch.rules import SLACK, Accident, Pace, WatchRules, ended, too_large, too_slow
+from cinchona.screening.watch.notes import spent
+from cinchona.screening.watch.rules import Accident, Pace, WatchRules, ended, too_large, too_slow
 
 _TICK: Final = 0.25
 """Seconds between two looks."""
@@ -65,7 +66,7 @@ class _Vigil:
         """What is wrong, if anything is."""
         try:
             self.learn()
-            if self._spent() > self._pace.allowed(self._unit, self._rules):
+            if spent(self._begun, self._clock()) > self._pace.allowed(self._unit, self._rules):
                 return too_slow(self._unit, self._rules)
             if self._process.memory_info().rss > self._most:
                 return too_large(self._unit, self._rules)
@@ -74,16 +75,12 @@ class _Vigil:
         return None
 
     def learn(self) -> None:
-        """Take note of the pace if another piece has begun, or all is done."""
+        """Take note of what pieces took that came to their end, and of the one that is at work."""
+        for phase, (seconds, rows) in self._child.beacon.news().items():
+            self._pace.learn(phase, seconds, rows)
         at, unit = self._child.beacon.read()
         if at != self._at:
-            if at == self._at + 1:
-                self._pace.learn(self._unit, self._spent())
             self._at, self._unit, self._begun = at, unit, self._clock()
-
-    def _spent(self) -> float:
-        cpu, wall = self._clock()
-        return max(cpu - self._begun[0], (wall - self._begun[1]) / SLACK)
 
     def _clock(self) -> tuple[float, float]:
         try:

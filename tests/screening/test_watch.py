@@ -90,11 +90,32 @@ def test_larger_pieces_have_more_time_by_the_pace_seen():
     pace, rules = Pace(), WatchRules(seconds=2.0)
     assert pace.allowed(Unit(Phase.SCORE, 0, 1), rules) == 2.0
     assert pace.allowed(Unit(Phase.SCORE, 0, 1_000), rules) == 4.0
-    pace.learn(Unit(Phase.SCORE, 0, 1), 0.5)
-    pace.learn(Unit(Phase.SCORE, 0, 100), 1.0)
-    assert pace.allowed(Unit(Phase.SCORE, 0, 400), rules) == 2002.0
+    pace.learn(Phase.SCORE, 0.5, 1)  # one slow row among many changes little
+    pace.learn(Phase.SCORE, 19.5, 999)
+    assert pace.allowed(Unit(Phase.SCORE, 0, 400), rules) == pytest.approx(82.0)
     assert pace.allowed(Unit(Phase.STANDARDIZE, 0, 1_000), rules) == 4.0
     assert pace.allowed(Unit(Phase.WRITE, 0, 0), rules) == 600.0
+
+
+def test_what_pieces_took_is_told_to_the_one_who_watches():
+    def work(note):
+        for k in range(5):
+            note(Phase.SCORE, k, 10)
+            time.sleep(0.2)
+        note(Phase.WRITE, 0, 0)
+
+    watching = isolation()
+    watching.run(work)
+    pace = watching.watch.pace
+    assert (pace.rows, set(pace.seconds)) == ({Phase.SCORE: 50.0}, {Phase.SCORE})
+    assert pace.seconds[Phase.SCORE] >= 0.25
+
+
+def test_trying_rows_alone_does_not_raise_what_a_piece_may_take():
+    """A hanging row in a later piece is to be noticed as soon as one in the first."""
+    watching = isolation()
+    Narrowing(watching).find(Phase.SCORE, np.arange(64), lambda at: os.abort() if 7 in at.tolist() else None)
+    assert watching.watch.pace.allowed(Unit(Phase.SCORE, 0, 1_000), WatchRules(seconds=2.0)) < 60
 
 
 @settings(max_examples=8)
@@ -158,16 +179,16 @@ def rejected(folder: Path) -> dict[int, tuple[str, str]]:
 
 
 def test_molecules_that_crash_the_standardizer_cost_their_row_and_their_duplicates(tmp_path, monkeypatch):
-    from cinchona.datasets import standardize
+    from cinchona.datasets import parsing
 
-    parse = standardize.parse_smiles
+    read = parsing._read
 
-    def crash(smiles, **rules):
-        if SEGFAULT in smiles:
+    def crash(*arguments, **options):
+        if SEGFAULT in str(arguments):
             segfault()
-        return parse(smiles, **rules)
+        return read(*arguments, **options)
 
-    monkeypatch.setattr(standardize, "parse_smiles", crash)
+    monkeypatch.setattr(parsing, "_read", crash)
     library = tmp_path / "library.smi"
     lines = [f"{'C' * (i % 50 + 1)}O id{i}" for i in range(400)]
     for row in (120, 130, 399):
