@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Final
 
 from cinchona.datasets.partitions import Partition
+from cinchona.datasets.standardize import standardize_batch
 from cinchona.protocols import Failed
+from cinchona.records import CompoundBatch
 from cinchona.screening.executors.transport import call, outcome, packed, received
 from cinchona.screening.receipts import Receipt
+from cinchona.screening.scoring import score_slice
+from cinchona.screening.threads import one_thread
 from cinchona.screening.watch.child import Child
 from cinchona.screening.watch.isolation import Isolation, raised
 from cinchona.screening.watch.notes import Beacon
 from cinchona.screening.watch.rules import Accident, Pace, WatchRules
 from cinchona.screening.watch.suspects import rescue
 from cinchona.screening.watch.vigil import Watch
-from cinchona.screening.work import PartitionWork
+from cinchona.screening.work import PartitionWork, distinct_of, uses_codes
+
+_HARMLESS: Final = ("CCO", "c1ccccc1O", "C[C@H](N)C(=O)[O-].[Na+]")
+"""Compounds that no code trips over."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +43,7 @@ class Watchdog:
         self._work = work
         self._watch = Watch(rules, Pace(), beat)
         self._child: Child | None = None
+        self._is_warm = False
 
     def __call__(self, partition: Partition) -> Receipt:
         """Score ``partition`` and commit the result, rows that have accidents as rejects.
@@ -76,7 +86,9 @@ class Watchdog:
         return receipt
 
     def _born(self) -> Child:
-        self._work.scorer.open()  # here, so that each child has it ready
+        if not self._is_warm:
+            _warm_up(self._work)
+            self._is_warm = True
         return Child(self._serve, memory=self._watch.rules.memory)
 
     def _serve(self, connection: Connection, beacon: Beacon) -> None:
@@ -84,3 +96,11 @@ class Watchdog:
         while True:
             partition = received(connection.recv_bytes())
             connection.send_bytes(call(lambda item: self._work(item, beacon.note), partition))
+
+
+def _warm_up(work: PartitionWork) -> None:
+    """Open the scorer and use everything once, so that children find it loaded and compiled: no row is to pay for that."""
+    scorer = work.scorer.open()
+    with contextlib.suppress(Exception), one_thread():  # what is wrong will be told with each partition
+        standardized = standardize_batch(CompoundBatch.of(_HARMLESS), work.standardize, codes=uses_codes(scorer))
+        score_slice(scorer, distinct_of(standardized))
