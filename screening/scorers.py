@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from dataclasses import dataclass
 from functools import lru_cache
@@ -136,4 +137,5 @@ def _opened(path: str, fingerprint: str) -> Scorer:
     # What is loaded by now stays: the collector need not look through it again and again while rows are read.
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # extension modules complain about what is not collected at the end
     return scorer
