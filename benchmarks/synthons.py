@@ -24,6 +24,7 @@ from cinchona.models.engine.gemm import chosen_gemm, gemm
 from cinchona.models.folder import open_scorer
 from cinchona.models.threads import product_thread
 from cinchona.screening.config import SpaceConfig
+from cinchona.screening.scorers import ranked_by
 from cinchona.screening.synthons.collect import Bins, merged_best
 from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.search import SpaceSearch, UnitResult
@@ -64,8 +65,8 @@ def main() -> None:
         f"{space.offered:,} combinations, {len(space):,} numbered; read and tried in {time.process_time() - begun:.1f} s"
     )
     with product_thread(chosen_gemm()):
-        search = search_of(space, options.model, options.audit, SpaceConfig())
-        scan(search_of(space, options.model, 0, SpaceConfig()), units_of(space, 1)[:1])  # loops compile
+        search = search_of(space, options, options.audit, SpaceConfig())
+        scan(search_of(space, options, 0, SpaceConfig()), units_of(space, 1)[:1])  # loops compile
         runs = [scan(search, units_of(space, options.most)) for _ in range(options.repeats)]
         rate = statistics.median(run.products / run.seconds for run in runs)
         audited, largest = runs[0].difference
@@ -82,9 +83,9 @@ def main() -> None:
             peer(space, options, rate)
 
 
-def search_of(space: SynthonSpace, model: Path, audit: int, settings: SpaceConfig) -> SpaceSearch:
+def search_of(space: SynthonSpace, options: argparse.Namespace, audit: int, settings: SpaceConfig) -> SpaceSearch:
     """A search with ``audit`` random products to compare."""
-    scorer = open_scorer(model)
+    scorer = ranked_by(open_scorer(options.model), options.objective)
     form = additive_form(scorer)
     if isinstance(form, str):
         raise SystemExit(form)
@@ -119,9 +120,9 @@ def scan(search: SpaceSearch, units: list[Unit]) -> Scanned:
 def bounds(space: SynthonSpace, options: argparse.Namespace, whole: Scanned) -> None:
     """The same with bounds."""
     for top in (TOP, 100):
-        quick = search_of(space, options.model, 0, SpaceConfig(best_only=True))
+        quick = search_of(space, options, 0, SpaceConfig(best_only=True))
         object.__setattr__(quick, "top_k", top)
-        plain = search_of(space, options.model, 0, SpaceConfig())
+        plain = search_of(space, options, 0, SpaceConfig())
         found, without = scan(quick, units_of(space, options.most)), scan(plain, units_of(space, options.most))
         skipped = sum(c.skipped for r in found.results for c in r.collected.values())
         same = np.array_equal(found.best[1][:top], whole.best[1][:top])
@@ -192,6 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--most", type=float, default=1e18, help="products to score")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--audit", type=int, default=20_000)
+    parser.add_argument("--objective", help="what ranks in place of the model's own objective")
     parser.add_argument("--brute", action="store_true")
     parser.add_argument("--bounds", action="store_true")
     parser.add_argument("--peer", type=Path, help="Chemprop checkpoint")

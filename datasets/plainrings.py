@@ -26,7 +26,9 @@ from rdkit.Chem import BondType
 from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
 
 MOST_NEIGHBOURS: Final = 4
+"""Bonds of one atom that are laid out."""
 AROMATIC_BOND: Final = int(BondType.AROMATIC)
+"""Code of an aromatic bond."""
 _SIX_ELECTRONS, _TEN_ELECTRONS = 6, 10
 _ALONE, _FUSED = 1, 2
 """Marks of bonds on rings that are aromatic by themselves, or with one that is."""

@@ -15,6 +15,7 @@ from cinchona.pipelines.report import render
 from cinchona.screening.csvfile import write_csv
 
 PAGE: Final = "comparison.html"
+"""Name of the page."""
 _WIDTH: Final = 360
 _MARGIN: Final = 8
 
@@ -140,4 +141,4 @@ def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-__all__ = ["PAGE", "interval_svg", "view_of", "write_comparison"]
+__all__ = ["PAGE", "Bar", "Cells", "ComparisonView", "interval_svg", "view_of", "write_comparison"]

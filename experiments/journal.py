@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 OUTBOX: Final = "outbox"
 """Folder within the record's folder that holds waiting records."""
 FILE: Final = "journal.jsonl"
+"""Name of the journal."""
 MAX_COPY: Final = 20 * 2**20
 """Bytes of a file that is copied while the store is away; a larger one, or a folder, is sent from where it lies."""
 _SCHEMA: Final = "cinchona-journal-1"

@@ -37,8 +37,11 @@ from cinchona.pipelines.train import train
 
 _MAX_RECIPE: Final = 16 << 20
 EQUAL: Final = "bit-equal"
+"""Verdict: all figures are the same to the last bit."""
 CLOSE: Final = "within tolerance"
+"""Verdict: all figures differ by no more than allowed."""
 DIFFERENT: Final = "different"
+"""Verdict: some figure differs by more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cinchona.pipelines.config import Settings
 from cinchona.protocols import TrackedRun
 
 FILE: Final = "recipe.json"
+"""Name of the recipe."""
 _SCHEMA: Final = "cinchona-recipe-1"
 
 

@@ -172,4 +172,4 @@ def _cliffs(
         yield endpoint.name, cliff_report(find_cliffs(data.smiles, exact), exact, predicted[:, column])
 
 
-__all__ = ["BANDS", "evaluation_view", "EvaluationView", "long_table", "training_fingerprints"]
+__all__ = ["BANDS", "Band", "EvaluationView", "Nearness", "evaluation_view", "long_table", "training_fingerprints"]

@@ -173,4 +173,4 @@ def _picture(smiles: str) -> Markup:
     return Markup(structure_svg(smiles))  # noqa: S704 - rebuilt from numbers by us
 
 
-__all__ = ["write_space_report"]
+__all__ = ["Drawn", "RoleView", "SpaceView", "write_space_report"]
