@@ -17,6 +17,7 @@ from cinchona.protocols import Scorer
 from cinchona.screening.config import SpaceConfig
 from cinchona.screening.synthons.cells import Cell, CellBuilder, Leftover
 from cinchona.screening.synthons.collect import Bins, Collected
+from cinchona.screening.synthons.listener import Heard, Listener
 from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.properties import SLACK, CellProperties, Filters, cell_properties, drop_outside
 from cinchona.screening.synthons.scan import CellScan, ScoredBlock
@@ -33,9 +34,6 @@ MOST_BUILT: Final = 200_000
 _BUILT_AT_ONCE: Final = 4_096
 TABLE_BYTES: Final = 900_000_000
 """Tables of one cell at once, bytes; larger cells are scored in pieces."""
-
-Heard = tuple[np.ndarray, np.ndarray]
-"""Audited products (int64) and their scores from tables (float32)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -155,6 +153,7 @@ class SpaceSearch:
         bar = (lambda: max(into[0].bar, into[1].bar)) if self.settings.best_only else None
         reagents = {role: int(cell.members[role][k]) for role, k in fixed.items()}
         base = assay.first + sum(strides[role] * k for role, k in reagents.items())
+        listener = Listener.of(self.audited, assay, tables, reagents)
         for block in scan.blocks(list(fixed.values()), bar):
             left = cell.members[tables.left][block.left]
             right = np.zeros(1, np.int64) if tables.right is None else cell.members[tables.right][block.right]
@@ -165,7 +164,7 @@ class SpaceSearch:
             filtered = 0 if shares is None else self._drop(block, tables, shares, fixed)
             left_out = (filtered, block.skipped)
             into[0].add(block.scores, ids, (tables.left, tables.right), (left, right), reagents, left_out)
-            yield from _listened(block.scores, ids, self.audited)
+            yield from listener.heard(block)
 
     @property
     def _filters(self) -> Filters:
@@ -258,21 +257,6 @@ def _count_each(assay: Assay, numbers: np.ndarray, scores: np.ndarray, into: Col
         ids, members = (np.array([number]), nothing), (np.array(at[:1]), nothing)
         left_out = (int(filtered and np.isnan(score)), 0)
         into.add(np.array([[score]], np.float32), ids, (0, None), members, dict(enumerate(at[1:], 1)), left_out)
-
-
-def _listened(scores: np.ndarray, ids: tuple[np.ndarray, np.ndarray], audited: np.ndarray) -> Iterator[Heard]:
-    """Those of the sorted numbers ``audited`` that are in a block, with their scores."""
-    low, high = int(ids[0].min() + ids[1].min()), int(ids[0].max() + ids[1].max())
-    near = audited[np.searchsorted(audited, low) : np.searchsorted(audited, high, side="right")]
-    if not len(near):
-        return
-    order = np.argsort(ids[1])
-    for i, start in enumerate(ids[0].tolist()):
-        wanted = near - start
-        at = np.searchsorted(ids[1][order], wanted)
-        hit = (at < len(order)) & (ids[1][order][np.minimum(at, len(order) - 1)] == wanted)
-        if hit.any():
-            yield near[hit], scores[i, order[at[hit]]]
 
 
 __all__ = ["TOLERANCE", "SpaceSearch", "UnitResult", "agree"]
