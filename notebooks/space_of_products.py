@@ -70,7 +70,7 @@ model = cinchona.train("catalogue:nav17", target="pIC50", out=work / "model", se
 
 # %%
 chosen = ["executor.kind=serial", "screen.top_k=200"]
-result = cinchona.screen_space(work / "amides.yaml", model=model, out=work / "run", settings=chosen)
+result = cinchona.screen_space(work / "amides.yaml", model=model, out=work / "screen", settings=chosen)
 assert result.offered == result.scored + result.rejected
 result
 

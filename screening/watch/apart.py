@@ -21,8 +21,8 @@ _PROGRAM: Final = "import sys; from cinchona.screening.watch.apart import serve;
 _BEAT: Final = b""
 _SILENCE: Final = 60.0
 """Seconds without a beat after which it counts as stopped."""
-_OPENING: Final = 600.0
-"""Seconds for the first beat: until then it loads libraries and the model."""
+_OPENING: Final = 120.0
+"""Seconds for the first beat of a new process: until then it loads libraries and the model."""
 _TRIES: Final = 2
 
 
@@ -38,6 +38,7 @@ class WatchdogApart:
         self._work, self._rules = work, rules
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._heard = False
 
     def __call__(self, partition: object) -> Any:  # noqa: ANN401 - the receipt; its class need not be loaded before it comes
         """Have ``partition`` done.
@@ -77,12 +78,11 @@ class WatchdogApart:
         try:
             connection = self._connection or self._started()
             connection.send_bytes(partition)
-            patience = _OPENING
-            while connection.poll(patience):
+            while connection.poll(_SILENCE if self._heard else _OPENING):
+                self._heard = True
                 answer = connection.recv_bytes()
                 if answer != _BEAT:
                     return answer
-                patience = _SILENCE
         except (EOFError, OSError):
             return None
         if self._process is not None:
@@ -101,7 +101,7 @@ class WatchdogApart:
                 start_new_session=True,
             )
         ours.send_bytes(packed((self._work, self._rules)))
-        self._connection = ours
+        self._connection, self._heard = ours, False
         return ours
 
 
