@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -19,10 +20,10 @@ from cinchona.screening.executors.transport import call, outcome, packed, receiv
 
 _PROGRAM: Final = "import sys; from cinchona.screening.watch.apart import serve; serve(int(sys.argv[1]))"
 _BEAT: Final = b""
-_SILENCE: Final = 60.0
+_SILENCE: Final = 20.0
 """Seconds without a beat after which it counts as stopped."""
-_OPENING: Final = 120.0
-"""Seconds for the first beat of a new process: until then it loads libraries and the model."""
+_OPENING_BEAT: Final = 2.0
+"""Seconds between beats while libraries and the model are loaded."""
 _TRIES: Final = 2
 
 
@@ -38,7 +39,6 @@ class WatchdogApart:
         self._work, self._rules = work, rules
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._heard = False
 
     def __call__(self, partition: object) -> Any:  # noqa: ANN401 - the receipt; its class need not be loaded before it comes
         """Have ``partition`` done.
@@ -78,8 +78,7 @@ class WatchdogApart:
         try:
             connection = self._connection or self._started()
             connection.send_bytes(partition)
-            while connection.poll(_SILENCE if self._heard else _OPENING):
-                self._heard = True
+            while connection.poll(_SILENCE):
                 answer = connection.recv_bytes()
                 if answer != _BEAT:
                     return answer
@@ -101,7 +100,7 @@ class WatchdogApart:
                 start_new_session=True,
             )
         ours.send_bytes(packed((self._work, self._rules)))
-        self._connection, self._heard = ours, False
+        self._connection = ours
         return ours
 
 
@@ -111,17 +110,38 @@ class _Server:
     def __init__(self, connection: Connection, work: bytes, rules: Any) -> None:  # noqa: ANN401 - see WatchdogApart
         self._connection, self._work, self._rules = connection, work, rules
         self._dog: Any = None
+        self._lock, self._open = threading.Lock(), threading.Event()
+        self._opening = threading.Thread(target=self._beat_while_opening, daemon=True)
+        self._opening.start()
 
     def __call__(self, partition: Any) -> Any:  # noqa: ANN401 - a partition; its receipt
         from cinchona.screening.watch.watchdog import Watchdog
 
         if self._dog is None:
-            self._dog = Watchdog(received(self._work), self._rules, beat=lambda: self._connection.send_bytes(_BEAT))
+            self._dog = Watchdog(received(self._work), self._rules, beat=self._beat)
         return self._dog(partition)
 
+    def send(self, data: bytes) -> None:
+        """Send through the pipe, one sender at a time."""
+        with self._lock:
+            self._connection.send_bytes(data)
+
     def close(self) -> None:
+        self._open.set()
         if self._dog is not None:
             self._dog.close()
+
+    def _beat(self) -> None:
+        """A sign of life of the watchdog itself; the thread that spoke for it while it was loaded has done its work."""
+        if not self._open.is_set():
+            self._open.set()
+            self._opening.join()
+        self.send(_BEAT)
+
+    def _beat_while_opening(self) -> None:
+        while not self._open.wait(_OPENING_BEAT):
+            with contextlib.suppress(OSError):
+                self.send(_BEAT)
 
 
 def serve(descriptor: int) -> None:
@@ -138,4 +158,4 @@ def serve(descriptor: int) -> None:
         closing(_Server(connection, *received(connection.recv_bytes()))) as server,
     ):
         while True:
-            connection.send_bytes(call(server, received(connection.recv_bytes())))
+            server.send(call(server, received(connection.recv_bytes())))
