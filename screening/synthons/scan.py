@@ -23,6 +23,8 @@ from cinchona.screening.synthons.tables import CellTables, Term
 _ROWS: Final = 20_000
 _SCORES: Final = 2_000_000
 _TILE: Final = 4_096
+_ROUNDING: Final = 1e-5
+"""Margin of bounds, relative to scores above 1: sums are made in another order there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +73,7 @@ class CellScan:
             rows_left = self._rows(left, self._order, int(chosen[0]))
             rows_right = self._rows_right(right, chosen)
             reach = -math.inf if bar is None or self._head is None or self._model.is_mean else bar()
+            reach -= _ROUNDING * max(1.0, abs(reach)) if math.isfinite(reach) else 0.0
             if reach == -math.inf:
                 yield ScoredBlock(self._order, chosen, self._scores(rows_left, rows_right, fixed, chosen))
                 continue
