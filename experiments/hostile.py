@@ -20,7 +20,7 @@ import yaml
 from cinchona.errors import ModelFileError, UnsafeFileError
 from cinchona.experiments.client import load_mlflow
 from cinchona.masking import mask_secrets
-from cinchona.models.folder_checks import LIMITS, read_entries
+from cinchona.models.folder_checks import LIMITS, TRUST_ARRAYS, read_entries
 
 LOADER: Final = "cinchona.experiments.pyfunc"
 SCHEMES: Final = frozenset({"", "file", "mlflow-artifacts", "s3", "gs", "wasbs", "abfss"})
@@ -60,8 +60,10 @@ def take_model(location: str, target: Path) -> None:
         place.mkdir()
         download(repository, _MLMODEL, place, _MAX_MLMODEL)
         inner = data_path(_small(place / _MLMODEL), location)
+        there = {entry.path for entry in repository.list_artifacts(inner)}
         for name, limit in LIMITS.items():
-            download(repository, f"{inner}/{name}", place, limit)
+            if name != TRUST_ARRAYS or f"{inner}/{name}" in there:
+                download(repository, f"{inner}/{name}", place, limit)
         _copy(read_entries(place / inner), target)
 
 

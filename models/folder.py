@@ -4,7 +4,8 @@
 
     model/  config.json          kind, architecture, endpoints, versions, digest of every other file
             weights.safetensors  all arrays
-            trust.json           metrics beside the baselines', data, split, leakage; later calibration and domain
+            trust.json           metrics beside the baselines', data, split, leakage, calibration, domain
+            trust.safetensors    arrays of calibration and domain, where there are any
             golden.json          a few SMILES with their predictions, recomputed on loading
 
 A folder holds data only. Nothing in it is executed, and whatever is not expected is refused.
@@ -20,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load
@@ -29,23 +29,16 @@ from cinchona.digests import digest_bytes
 from cinchona.errors import ConfigError, ModelFileError
 from cinchona.files import disk_errors, fsync_folder, write_bytes, write_json
 from cinchona.manifest import package_versions
-from cinchona.models.folder_checks import COMPANIONS, DIGESTED, check_safetensors, read_entries
+from cinchona.models.folder_checks import COMPANIONS, DIGESTED, TRUST_ARRAYS, check_safetensors, read_entries
+from cinchona.models.golden import GOLDEN_SMILES, GOLDEN_TOLERANCE, check_golden, golden_record
 from cinchona.models.scorers import ArrayScorer, pack_arrays
-from cinchona.records import CompoundBatch, Direction, Endpoint
+from cinchona.models.trusting import PARTS, Trust
+from cinchona.records import Direction, Endpoint
 
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = "cinchona-model-1"
 """Version of the layout; a loader that does not know it refuses the folder."""
-
-GOLDEN_TOLERANCE: Final = 1e-5
-"""Largest difference of a golden prediction, relative to values above 1."""
-
-GOLDEN_SMILES: Final = (
-    "CCO", "c1ccccc1", "CC(=O)Oc1ccccc1C(=O)O", "CN1CCC[C@H]1c1cccnc1", "O=S(=O)(Nc1nccs1)c1ccc(Oc2ccccc2)c(C#N)c1",
-    "C[N+](C)(C)CCO", "FC(F)(F)c1ccc(Cl)cc1", "OB(O)c1ccccc1", "C/C=C/C(=O)N", "CC12CCC3C(CCC4=CC(=O)CCC34C)C1CCC2O",
-)  # fmt: skip
-"""Molecules that exercise most features, used unless others are given."""
 
 _REMEDY: Final = "copy the model folder again from where it was trained, or train the model again"
 
@@ -89,11 +82,15 @@ def save_model(
 
 
 def write_contents(model: ArrayScorer, folder: Path, *, trust: Mapping[str, Any], golden_smiles: Sequence[str]) -> None:
-    """Write the four files of ``model`` into an existing ``folder``, the configuration last."""
+    """Write the files of ``model`` into an existing ``folder``, the configuration last."""
+    names: tuple[str, ...] = DIGESTED
     write_bytes(folder / "weights.safetensors", pack_arrays(model.arrays()))
-    write_json(folder / "trust.json", {**model.notes(), **trust})
-    write_json(folder / "golden.json", _golden(model, golden_smiles))
-    contents = {name: (folder / name).read_bytes() for name in DIGESTED}
+    write_json(folder / "trust.json", _trust_record(model, trust))
+    if model.trust.parts:
+        write_bytes(folder / TRUST_ARRAYS, pack_arrays(model.trust.arrays()))
+        names = (*DIGESTED, TRUST_ARRAYS)
+    write_json(folder / "golden.json", golden_record(model, golden_smiles))
+    contents = {name: (folder / name).read_bytes() for name in names}
     write_json(folder / "config.json", {
         "schema_version": SCHEMA_VERSION,
         "kind": model.kind,
@@ -124,9 +121,10 @@ def open_scorer(folder: Path | str) -> ArrayScorer:
     config = _read_config(entries, folder)
     _check_digests(entries, config, folder)
     scorer = _restore(config, entries["weights.safetensors"], folder)
+    scorer.trust = _restore_trust(entries, scorer.endpoints, folder)
     if scorer.fingerprint != config.get("fingerprint"):
         raise _damaged("the content does not have the fingerprint that config.json states", folder)
-    _check_golden(scorer, _json(entries["golden.json"], "golden.json", folder), config, folder)
+    check_golden(scorer, _json(entries["golden.json"], "golden.json", folder), config, folder)
     return scorer
 
 
@@ -166,10 +164,9 @@ def is_model_folder(folder: Path) -> bool:
     return isinstance(content, dict) and str(content.get("schema_version", "")).startswith("cinchona-model-")
 
 
-def _golden(model: ArrayScorer, smiles: Sequence[str]) -> dict[str, Any]:
-    scores = model.score(CompoundBatch.of(list(smiles)))
-    kept = [smiles[row] for row in scores.row_ids]
-    return {"tolerance": GOLDEN_TOLERANCE, "smiles": kept, "value": scores.value.astype(np.float64).tolist()}
+def _trust_record(model: ArrayScorer, trust: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of ``trust.json``; of its parts the model itself decides, whatever ``trust`` says."""
+    return {**model.notes(), **trust, **{name: None for name in PARTS if name in trust}, **model.trust.specs()}
 
 
 def _read_config(entries: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
@@ -199,9 +196,11 @@ def _json(data: bytes, name: str, folder: Path) -> dict[str, Any]:
 
 def _check_digests(entries: Mapping[str, bytes], config: Mapping[str, Any], folder: Path) -> None:
     listed = config.get("files")
-    if not isinstance(listed, dict) or set(listed) != set(DIGESTED):
+    if not isinstance(listed, dict) or set(listed) - {TRUST_ARRAYS} != set(DIGESTED):
         raise _damaged(f"config.json does not list exactly the files {', '.join(DIGESTED)}", folder)
-    for name in DIGESTED:
+    if TRUST_ARRAYS in entries and TRUST_ARRAYS not in listed:
+        raise _damaged(f"config.json does not list {TRUST_ARRAYS}", folder)
+    for name in listed:
         if name not in entries:
             raise _damaged(f"{name} is missing", folder)
         stated = listed[name].get("sha256") if isinstance(listed[name], dict) else None
@@ -222,6 +221,17 @@ def _restore(config: Mapping[str, Any], weights: bytes, folder: Path) -> ArraySc
         return scorer.restore(config["spec"], load(weights), _endpoints(config["endpoints"]))
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError, ValidationError) as error:
         raise _damaged(f"config.json and the weights do not fit: {type(error).__name__}: {error}", folder) from error
+
+
+def _restore_trust(entries: Mapping[str, bytes], endpoints: Sequence[Endpoint], folder: Path) -> Trust:
+    record = _json(entries["trust.json"], "trust.json", folder)
+    packed = entries.get(TRUST_ARRAYS)
+    if packed is not None:
+        check_safetensors(packed, folder, TRUST_ARRAYS)
+    try:
+        return Trust.restore(record, {} if packed is None else load(packed), endpoints)
+    except (KeyError, TypeError, ValueError, IndexError, SafetensorError, ValidationError) as error:
+        raise _damaged(f"trust.json and {TRUST_ARRAYS} do not fit: {type(error).__name__}: {error}", folder) from error
 
 
 def _endpoints(listed: Sequence[Mapping[str, Any]]) -> list[Endpoint]:
@@ -247,34 +257,6 @@ def _kind(name: object) -> type[ArrayScorer] | None:
     module, attribute = _KINDS[str(name)]
     found: type[ArrayScorer] = getattr(importlib.import_module(f"cinchona.models.{module}"), attribute)
     return found
-
-
-def _check_golden(scorer: ArrayScorer, golden: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:
-    smiles, stored = golden.get("smiles"), np.array(golden.get("value"), dtype=np.float64)
-    if not isinstance(smiles, list) or not smiles or stored.shape != (len(smiles), len(scorer.endpoints)):
-        raise _damaged("golden.json does not hold one prediction an endpoint for each molecule", folder)
-    together = scorer.score(CompoundBatch.of(smiles))
-    alone = [scorer.score(CompoundBatch.of([text])) for text in smiles]
-    parts = [np.concatenate([part.value for part in alone]), together.value]
-    if any(part.shape != stored.shape for part in parts):
-        raise _differs("a golden molecule is now rejected", config, folder)
-    scale = np.maximum(1.0, np.abs(stored))
-    for part, how in zip(parts, ("one by one", "together"), strict=True):
-        worst = float(np.max(np.abs(part - stored) / scale))
-        if not worst <= GOLDEN_TOLERANCE:
-            raise _differs(f"golden molecules scored {how} differ by {worst:.2g}", config, folder)
-
-
-def _differs(what: str, config: Mapping[str, Any], folder: Path) -> ModelFileError:
-    then, now = config.get("versions"), package_versions()
-    changed = {name: (version, now.get(name)) for name, version in (then or {}).items() if now.get(name) != version}
-    versions = "; ".join(f"{name} was {was}, is {found}" for name, (was, found) in changed.items())
-    return ModelFileError(
-        f"the model does not predict what it predicted when it was saved: {what}",
-        where=str(folder),
-        expected=f"agreement within {GOLDEN_TOLERANCE:g}",
-        remedy=f"use the versions that it was saved with ({versions or 'versions are equal'}), or train it again",
-    )
 
 
 def _damaged(what: str, folder: Path) -> ModelFileError:

@@ -15,6 +15,9 @@ from cinchona.errors import CinchonaError, ModelFileError, UnsafeFileError
 DIGESTED: Final = ("golden.json", "trust.json", "weights.safetensors")
 """Files whose digests stand in ``config.json``."""
 
+TRUST_ARRAYS: Final = "trust.safetensors"
+"""Arrays of calibration and domain, with a digest too; models that have neither, and old ones, lack the file."""
+
 COMPANIONS: Final = ("README.md", "manifest.json", "rejects.parquet", "report", "baselines")
 """Files and folders that training leaves beside the model; they are never read on loading."""
 
@@ -26,6 +29,7 @@ LIMITS: Final = {
     "config.json": 4 << 20,
     "golden.json": 16 << 20,
     "trust.json": 256 << 20,
+    "trust.safetensors": 1 << 30,
     "weights.safetensors": 4 << 30,
 }
 _MAX_HEADER: Final = 16 << 20
@@ -39,7 +43,7 @@ def read_entries(folder: Path) -> dict[str, bytes]:
     """Read the files of the model at ``folder``, once.
 
     Returns:
-        Content by name, of ``config.json`` and those of :data:`DIGESTED` that are there.
+        Content by name, of ``config.json`` and those of :data:`DIGESTED` and :data:`TRUST_ARRAYS` that are there.
 
     Raises:
         ModelFileError: if the folder is missing or holds a file that does not belong to a model, or one too large.
@@ -63,7 +67,7 @@ def read_entries(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def check_safetensors(data: bytes, folder: Path) -> None:
+def check_safetensors(data: bytes, folder: Path, name: str = "weights.safetensors") -> None:
     """Check the header of a safetensors file before the library reads it.
 
     Raises:
@@ -71,15 +75,15 @@ def check_safetensors(data: bytes, folder: Path) -> None:
     """
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= min(_MAX_HEADER, len(data) - 8):
-        raise _refuse("weights.safetensors has no valid header", folder, f"a header of at most {_MAX_HEADER:,} bytes")
+        raise _refuse(f"{name} has no valid header", folder, f"a header of at most {_MAX_HEADER:,} bytes")
     try:
         header = json.loads(data[8 : 8 + length].decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _refuse(f"the header of weights.safetensors is no JSON: {error}", folder, "safetensors") from error
+        raise _refuse(f"the header of {name} is no JSON: {error}", folder, "safetensors") from error
     tensors = header if isinstance(header, dict) else {"": None}
-    for name, entry in tensors.items():
-        if name != "__metadata__" and (not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES):
-            raise _refuse(f"array {name[:80]!r} of weights.safetensors has no known type", folder, "plain numbers")
+    for key, entry in tensors.items():
+        if key != "__metadata__" and (not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES):
+            raise _refuse(f"array {key[:80]!r} of {name} has no known type", folder, "plain numbers")
 
 
 def is_pickle(head: bytes) -> bool:

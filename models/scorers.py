@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from safetensors.numpy import save
 
 from cinchona.datasets.assay import AssayTable
 from cinchona.datasets.labels import TargetColumn
 from cinchona.digests import digest_bytes, digest_json
+from cinchona.models.predictions import Predictions
+from cinchona.models.trusting import Trust, pack_arrays
 from cinchona.protocols import Requirement
-from cinchona.records import CompoundBatch, Direction, Endpoint, Reject, Scores, default_objective
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Predictions:
-    """What a model says of a batch of b rows, of which n are valid, for t endpoints."""
-
-    kept: np.ndarray
-    """Rows that have a prediction, bool, shape (b,)."""
-    value: np.ndarray
-    """Predictions in natural units, float, shape (n, t)."""
-    uncertainty: np.ndarray | None = None
-    """Standard deviations in natural units, float, shape (n, t), where the model has them."""
-    rejects: tuple[Reject, ...] = field(default=())
-    """The other rows, with reasons."""
+from cinchona.records import CompoundBatch, Direction, Endpoint, Scores, default_objective
 
 
 class ArrayScorer(ABC):
@@ -43,6 +29,9 @@ class ArrayScorer(ABC):
 
     kind: ClassVar[str]
     """Name of the class in model folders."""
+
+    trust: Trust = Trust()
+    """How far to trust what is predicted; set by training and by :func:`~cinchona.models.folder.open_scorer`."""
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._endpoints = tuple(endpoints)
@@ -89,34 +78,43 @@ class ArrayScorer(ABC):
         first = self._endpoints[0]
         return first.name if first.direction is Direction.HIGHER else f"-{first.name}"
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """Digest of the kind, the endpoints, the specification and all arrays, hex."""
+        """Digest of the kind, the endpoints, the specification and all arrays, and of its trust where it has any, hex."""
+        return digest_json([self._content, self.trust.digest]) if self.trust.digest else self._content
+
+    @cached_property
+    def _content(self) -> str:
         ends = [[e.name, e.unit, str(e.direction), e.kind] for e in self._endpoints]
         return digest_json([self.kind, ends, self.spec(), digest_bytes(pack_arrays(self.arrays()))])
 
     def score(self, batch: CompoundBatch) -> Scores:
         """Score every row of ``batch`` or reject it with a reason."""
         found = self.predict(batch)
-        value = np.ascontiguousarray(found.value, dtype=np.float32)
-        spread = None if found.uncertainty is None else np.ascontiguousarray(found.uncertainty, dtype=np.float32)
+        judged = self.trust.judge(batch, found)
+        value = np.ascontiguousarray(judged.value, dtype=np.float32)
+        place = judged.whereabouts
         return Scores(
             row_ids=batch.row_ids[found.kept],
             endpoints=self._endpoints,
             value=value,
             score=default_objective(self._endpoints, value),
-            uncertainty=spread,
+            uncertainty=_narrow(judged.uncertainty),
+            lower=_narrow(judged.lower),
+            upper=_narrow(judged.upper),
+            in_domain=None if place is None else _each_endpoint(place.inside, value.shape),
+            nearest_train_ids=None if place is None else place.nearest_ids,
             rejects=found.rejects,
         )
 
 
-def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Spell arrays as safetensors; equal arrays give equal bytes whatever the order of their names."""
-    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
-    packed: bytes = save(ordered)
-    if packed[:1] == b"\x80":  # the header's length reads like the mark of a pickle, and readers refuse that
-        packed = save(ordered, {"padding": "makes the header longer"})
-    return packed
+def _narrow(column: np.ndarray | None) -> np.ndarray | None:
+    return None if column is None else np.ascontiguousarray(column, dtype=np.float32)
+
+
+def _each_endpoint(inside: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    wide = inside[:, None] if inside.ndim == 1 else inside
+    return np.ascontiguousarray(np.broadcast_to(wide, shape), dtype=np.int8)
 
 
 def endpoints_of(targets: Sequence[TargetColumn], lower_is_better: Sequence[str] = ()) -> tuple[Endpoint, ...]:
@@ -137,3 +135,6 @@ def batch_of(table: AssayTable, rows: np.ndarray) -> CompoundBatch:
     return CompoundBatch.of(
         [table.smiles[row] for row in rows], compound_ids=[table.compound_ids[row] for row in rows], row_ids=rows
     )
+
+
+__all__ = ["ArrayScorer", "batch_of", "endpoints_of", "pack_arrays", "Predictions"]
