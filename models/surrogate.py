@@ -17,6 +17,7 @@ from scipy import sparse
 from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.digests import digest_bytes
 from cinchona.errors import ShapeError
+from cinchona.models.atom_hashes import atom_hashes, widen
 
 RADIUS: Final = 2
 """Bonds from the centre of an environment."""
@@ -25,10 +26,6 @@ SIZE: Final = 32_768
 
 _PENALTIES: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
 _HELD_OUT: Final = 0.2
-_CHIRALITY: Final = 3
-_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT: Final = np.uint64(29)
-_HALF: Final = np.uint64(32)
 _SIZE: Final = np.uint64(SIZE)
 
 
@@ -103,45 +100,12 @@ def environment_counts(molecules: CodedMolecules) -> sparse.csr_array:
 
 
 @numba.njit(cache=True)
-def _mix(value: np.uint64) -> np.uint64:
-    value = (value ^ (value >> _SHIFT)) * _MULTIPLIER
-    return value ^ (value >> _HALF)
-
-
-@numba.njit(cache=True)
-def _atom_hashes(atoms: np.ndarray) -> np.ndarray:
-    """Hash of each atom's codes, uint64, shape (V,). Chirality is left out: as a tag it depends on the bonds' order."""
-    n_atoms, fields = atoms.shape
-    found = np.empty(n_atoms, np.uint64)
-    for v in range(n_atoms):
-        value = np.uint64(17)
-        for f in range(fields):
-            if f != _CHIRALITY:
-                value = _mix(value * np.uint64(31) + np.uint64(atoms[v, f] + 70_000))
-        found[v] = value
-    return found
-
-
-@numba.njit(cache=True)
-def _grow(now: np.ndarray, bonds: np.ndarray, ends: np.ndarray, salt: np.uint64) -> None:
-    """Widen the environments of one molecule by a bond, in place; neighbours are added up, so no order matters."""
-    around = np.zeros(len(now), np.uint64)
-    for b in range(len(bonds)):
-        i, j = ends[b, 0], ends[b, 1]
-        kind = np.uint64(bonds[b, 0] * 1_009 + bonds[b, 1] * 31 + 7) * _MULTIPLIER
-        around[i] += _mix(now[j] + kind)
-        around[j] += _mix(now[i] + kind)
-    for v in range(len(now)):
-        now[v] = _mix(now[v] * np.uint64(3) + around[v] + salt)
-
-
-@numba.njit(cache=True)
 def _positions(
     atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray, first_atom: np.ndarray, first_bond: np.ndarray
 ) -> np.ndarray:
     """Position of each atom's environments, int32, shape (V * (RADIUS + 1),), molecule after molecule."""
     found = np.empty(len(atoms) * (RADIUS + 1), np.int32)
-    hashes = _atom_hashes(atoms)
+    hashes = atom_hashes(atoms)
     for m in range(len(first_atom) - 1):
         low, high = first_atom[m], first_atom[m + 1]
         mine, of_bonds = hashes[low:high], slice(first_bond[m], first_bond[m + 1])
@@ -150,7 +114,7 @@ def _positions(
             for v in range(high - low):
                 found[begin + v] = np.int32(mine[v] % _SIZE)
             if r < RADIUS:
-                _grow(mine, bonds[of_bonds], ends[of_bonds], np.uint64(r + 1))
+                widen(mine, bonds[of_bonds], ends[of_bonds], np.uint64(r + 1))
     return found
 
 

@@ -1,0 +1,161 @@
+"""The index finds exactly what comparing every pair finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem, DataStructs
+
+from cinchona.datasets.binarycodes import CHECK_SMILES, codes_of_many
+from cinchona.datasets.fingerprints import morgan_packed
+from cinchona.errors import ShapeError
+from cinchona.models.domain.bitslices import LANES, LEVELS, count_shared, reaches
+from cinchona.models.domain.folding import Folding, OnBits
+from cinchona.models.domain.index import NearestIndex
+
+FOLDING = Folding.of("tests")
+
+
+def vector(words: np.ndarray) -> DataStructs.ExplicitBitVect:
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+    made = DataStructs.ExplicitBitVect(len(bits))
+    made.SetBitsFromList(np.flatnonzero(bits).tolist())
+    return made
+
+
+def by_rdkit(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
+    known = [vector(row) for row in references]
+    return np.array([1 - max(DataStructs.BulkTanimotoSimilarity(vector(row), known)) for row in queries], np.float32)
+
+
+@st.composite
+def fingerprints(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and references of one size and of every density, some of them equal."""
+    words, n, m = draw(st.integers(1, 5)), draw(st.integers(1, 6)), draw(st.integers(1, 150))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    density = rng.choice([0.0, 0.02, 0.2, 0.5, 0.95, 1.0], size=(n + m, 1))
+    bits = rng.random((n + m, words * 64)) < density
+    bits[rng.integers(n + m)] = bits[0]
+    packed = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+    return packed[:n], packed[n:]
+
+
+@settings(max_examples=60, deadline=None)
+@given(fingerprints())
+def test_distance_is_that_of_rdkit(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    queries, references = pair
+    distance, place = NearestIndex(references).nearest(OnBits.of_packed(queries))
+    expected = by_rdkit(queries, references)
+    empty = ~queries.any(axis=1)
+    expected[empty] = 1.0  # RDKit calls two empty fingerprints unlike too, or like; here nothing shared is far
+    np.testing.assert_allclose(distance, expected, atol=1e-6)
+    for q, p in enumerate(place):
+        if p >= 0:
+            similar = DataStructs.TanimotoSimilarity(vector(queries[q]), vector(references[p]))
+            assert 1 - similar == pytest.approx(distance[q], abs=1e-6)
+        else:
+            assert distance[q] == 1.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(fingerprints())
+def test_first_among_equals_is_found_and_skipping_it_finds_the_next(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    _, references = pair
+    index, own = NearestIndex(references), OnBits.of_packed(references)
+    distance, place = index.nearest(own)
+    for row in np.flatnonzero(references.any(axis=1)):
+        assert distance[row] == 0.0
+        assert place[row] == np.flatnonzero((references == references[row]).all(axis=1))[0]
+    left_out, other = index.nearest(own, skipped=np.arange(len(references)))
+    assert (other != np.arange(len(references))).all()
+    if len(references) > 1:
+        row = len(references) - 1
+        expected = by_rdkit(references[row:], references[:row])
+        if references[row].any():
+            assert left_out[row] == pytest.approx(expected[0], abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 40))
+def test_vertical_counters_count(seed: int, groups: int) -> None:
+    rng = np.random.default_rng(seed)
+    bits = rng.random((groups * 8 + 1, LANES)) < rng.random()
+    bits[-1] = False
+    block = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)[:, 0]
+    levels = np.full(LEVELS, 77, np.uint64)
+    used = count_shared(block, np.arange(groups * 8, dtype=np.int32), levels)
+    counts = sum(
+        (levels[k] >> np.arange(LANES, dtype=np.uint64) & np.uint64(1)).astype(int) << k for k in range(LEVELS)
+    )
+    np.testing.assert_array_equal(counts, bits.sum(axis=0))
+    for bound in (0, 1, 7, 8, 31, 32, 33, groups * 4, groups * 8, groups * 8 + 1):
+        mask = int(reaches(levels, used, bound))
+        assert [bool(mask >> r & 1) for r in range(LANES)] == (counts >= bound).tolist()
+
+
+def test_results_do_not_depend_on_the_other_queries() -> None:
+    rng = np.random.default_rng(3)
+    words = np.packbits(rng.random((700, 128)) < 0.2, axis=1, bitorder="little").view(np.uint64)
+    index, queries = NearestIndex(words[:300]), words[300:]
+    together = index.nearest(OnBits.of_packed(queries))
+    alone = [index.nearest(OnBits.of_packed(queries[k : k + 1])) for k in range(len(queries))]
+    np.testing.assert_array_equal(together[0], np.concatenate([d for d, _ in alone]))
+    np.testing.assert_array_equal(together[1], np.concatenate([p for _, p in alone]))
+
+
+def test_an_index_of_nothing_and_queries_of_another_size_are_refused() -> None:
+    with pytest.raises(ShapeError):
+        NearestIndex(np.zeros((0, 2), np.uint64))
+    with pytest.raises(ShapeError):
+        NearestIndex(np.ones((1, 2), np.uint64)).nearest(OnBits.of_packed(np.ones((1, 3), np.uint64)))
+
+
+def test_bits_are_a_function_of_the_molecule() -> None:
+    smiles = [text for text in CHECK_SMILES if Chem.MolFromSmiles(text).GetNumAtoms() > 2]
+    mols = [Chem.MolFromSmiles(text) for text in smiles]
+    rng = np.random.default_rng(0)
+    shuffled = [Chem.RenumberAtoms(mol, rng.permutation(mol.GetNumAtoms()).tolist()) for mol in mols]
+    np.testing.assert_array_equal(
+        FOLDING.bits(codes_of_many(mols)).packed(), FOLDING.bits(codes_of_many(shuffled)).packed()
+    )
+
+
+def test_lists_and_words_say_the_same() -> None:
+    bits = FOLDING.bits(codes_of_many([Chem.MolFromSmiles(text) for text in CHECK_SMILES]))
+    again = OnBits.of_packed(bits.packed())
+    np.testing.assert_array_equal(bits.counts, np.bitwise_count(bits.packed()).sum(axis=1))
+    np.testing.assert_array_equal(bits.counts, again.counts)
+    np.testing.assert_array_equal(bits.packed(), again.packed())
+
+
+def test_bits_of_a_molecule_by_hand() -> None:
+    """Ethane: both atoms are alike, so there is one environment a radius; propane has two."""
+    molecules = codes_of_many([Chem.MolFromSmiles("CC"), Chem.MolFromSmiles("CCC"), Chem.MolFromSmiles("C")])
+    assert FOLDING.bits(molecules).counts.tolist() == [3, 6, 3]
+
+
+def test_another_salt_moves_the_bits() -> None:
+    molecules = codes_of_many([Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")])
+    one, other = (Folding(salt).bits(molecules).packed() for salt in (1, 2))
+    shared = int(np.bitwise_count(one & other).sum())
+    assert shared <= 3  # by chance: about 30 * 30 / 2,048
+
+
+def test_order_of_similarity_agrees_with_morgan(small_molecules: list[str]) -> None:
+    """Not equal to Morgan's, since hydrogens and hybridization count; but the same neighbours are near."""
+    from scipy.stats import spearmanr
+
+    from cinchona.datasets.fingerprints import tanimoto
+
+    packed = morgan_packed(small_molecules)
+    ours = FOLDING.bits(codes_of_many([Chem.MolFromSmiles(text) for text in small_molecules])).packed().view(np.uint8)
+    pairs = np.triu_indices(len(small_molecules), 1)
+    assert spearmanr(tanimoto(packed, packed)[pairs], tanimoto(ours, ours)[pairs]).statistic > 0.85
+
+
+@pytest.mark.parametrize("wrong", [{"size": 100}, {"size": 0}, {"radius": -1}, {"salt": 1 << 64}, {"salt": -1}])
+def test_foldings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ShapeError):
+        Folding(**{"salt": 1, **wrong})
