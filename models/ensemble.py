@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -95,7 +95,8 @@ class GraphEnsemble(ArrayScorer):
         extra = None
         if self.features is not None:
             extra = self.features.rows([text for text, usable in zip(batch.smiles, kept, strict=True) if usable])
-        return self._predictions(self.coded_outputs(molecules, extra), kept=kept, rejects=rejects)
+        found = self._predictions(self.coded_outputs(molecules, extra), kept=kept, rejects=rejects)
+        return replace(found, molecules=molecules)
 
     def predict_graphs(
         self, graphs: Sequence[MolGraph], *, kept: np.ndarray | None = None, rejects: tuple[Reject, ...] = ()

@@ -37,7 +37,7 @@ class FingerprintScorer(ArrayScorer):
         """Parse and predict the molecules of ``batch``."""
         molecules, kept, rejects = parsed_molecules(batch)
         value, spread = self.predict_packed(morgan_packed(molecules))
-        return Predictions(kept, value, spread, rejects)
+        return Predictions(kept, value, spread, rejects, molecules)
 
 
 def parsed_molecules(batch: CompoundBatch) -> tuple[list[Chem.Mol], np.ndarray, tuple[Reject, ...]]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.records import Reject
+
+if TYPE_CHECKING:
+    from rdkit import Chem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +27,8 @@ class Predictions:
     """Standard deviations in natural units, float, shape (n, t), where the model has them."""
     rejects: tuple[Reject, ...] = field(default=())
     """The other rows, with reasons."""
+    molecules: CodedMolecules | Sequence[Chem.Mol] | None = None
+    """The n molecules as the model read them, so that nobody has to read them again; None if it does not tell."""
 
 
 __all__ = ["Predictions"]

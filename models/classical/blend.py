@@ -71,7 +71,7 @@ class BlendScorer(ArrayScorer):
         """Parse and predict the molecules of ``batch``."""
         molecules, kept, rejects = parsed_molecules(batch)
         value, spread = self.predict_molecules(molecules)
-        return Predictions(kept, value, spread, rejects)
+        return Predictions(kept, value, spread, rejects, molecules)
 
     def predict_molecules(self, molecules: Sequence[Chem.Mol]) -> tuple[np.ndarray, np.ndarray]:
         """Values and spread of the members, float64, both of shape (n, t)."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
 from cinchona.errors import ShapeError
-from cinchona.models.domain.domain import BARS, Domain, histogram
 from cinchona.models.domain.folding import Folding, OnBits
 from cinchona.models.domain.index import NearestIndex
+from cinchona.models.domain.measure import BARS, DomainMeasure, histogram
 from cinchona.models.domain.profile import Profile
 from cinchona.models.domain.threshold import Threshold, error_threshold, quantile_threshold
 from cinchona.models.fingerprinting import parsed_molecules
@@ -44,7 +44,7 @@ def fit_domain(
     held_out: HeldOut | None = None,
     ids: Sequence[str] | None = None,
     seed: int,
-) -> Domain:
+) -> DomainMeasure:
     """Remember the training compounds as fingerprints and find out what a distance means.
 
     Args:
@@ -66,7 +66,7 @@ def fit_domain(
     own = _own_distances(bits, words, seed=seed)
     plain = quantile_threshold(own)
     thresholds = tuple(_threshold(held_out, column, seed=seed) or plain for column in range(len(endpoints)))
-    return Domain(
+    return DomainMeasure(
         folding, words[order], thresholds, histogram(own), Profile.of(smiles, salt=folding.salt),
         None if ids is None else tuple(ids[row] for row in order), _evidence(held_out, endpoints, seed=seed),
     )  # fmt: skip

@@ -26,15 +26,17 @@ class NearestIndex:
             raise ShapeError.of("fingerprints", words.shape, "(m > 0, size / 64)")
         self.size = words.shape[1] * 64
         blocks = -(-len(words) // LANES)
-        bits = np.zeros((blocks * LANES, self.size), np.uint8)
-        bits[: len(words)] = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
-        self._set = bits.sum(axis=1, dtype=np.int64)
-        sets = self._set.copy()
-        sets[len(words) :] = np.iinfo(np.int64).max
-        self._fewest = sets.reshape(blocks, LANES).min(axis=1)
+        self._set = np.zeros(blocks * LANES, np.int64)
+        self._fewest = np.zeros(blocks, np.int64)
         self._columns = np.zeros((blocks, self.size + 1), np.uint64)
         for b in range(blocks):
-            lanes = np.packbits(bits[b * LANES : (b + 1) * LANES].T, axis=1, bitorder="little")
+            here = slice(b * LANES, min((b + 1) * LANES, len(words)))
+            bits = np.zeros((LANES, self.size), np.uint8)
+            rows = np.ascontiguousarray(words[here]).view(np.uint8)
+            bits[: len(rows)] = np.unpackbits(rows, axis=1, bitorder="little")
+            self._set[here] = bits[: len(rows)].sum(axis=1, dtype=np.int64)
+            self._fewest[b] = self._set[here].min()
+            lanes = np.packbits(bits.T, axis=1, bitorder="little")
             self._columns[b, : self.size] = np.ascontiguousarray(lanes).view(np.uint64)[:, 0]
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -64,24 +65,35 @@ class Profile:
         spreads = {name: Spread.of(table[:, column]) for column, name in enumerate(PROPERTIES)}
         return cls(spreads, frozenset(scaffold_hashes(smiles, salt=salt)) - {0})
 
-    def to_json(self) -> dict[str, Any]:
-        """The profile as plain data; hashes in hex, in ascending order."""
+    def spec(self) -> dict[str, Any]:
+        """The properties as plain data; null where a figure is no number."""
         return {
-            "properties": {
-                name: {"mean": s.mean, "deviation": s.deviation, "quantiles": list(s.quantiles)}
-                for name, s in self.properties.items()
-            },
-            "scaffolds": [f"{value:016x}" for value in sorted(self.scaffolds)],
+            name: {
+                "mean": _plain(s.mean),
+                "deviation": _plain(s.deviation),
+                "quantiles": [_plain(q) for q in s.quantiles],
+            }
+            for name, s in self.properties.items()
         }
 
+    def array(self) -> np.ndarray:
+        """The hashes in ascending order, uint64."""
+        return np.array(sorted(self.scaffolds), np.uint64)
+
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_json` gave."""
+    def restore(cls, properties: Mapping[str, Any], hashes: np.ndarray) -> Self:
+        """Read what :meth:`spec` and :meth:`array` gave.
+
+        Raises:
+            ValueError: if the hashes are of another type, or a property is not known.
+        """
+        if hashes.dtype != np.uint64 or hashes.ndim != 1 or set(properties) != set(PROPERTIES):
+            raise ValueError("properties or scaffolds of another version")
         spreads = {
-            str(name): Spread(float(s["mean"]), float(s["deviation"]), tuple(float(q) for q in s["quantiles"]))
-            for name, s in record["properties"].items()
+            name: Spread(_number(s["mean"]), _number(s["deviation"]), tuple(_number(q) for q in s["quantiles"]))
+            for name, s in properties.items()
         }
-        return cls(spreads, frozenset(int(text, 16) for text in record["scaffolds"]))
+        return cls(spreads, frozenset(hashes.tolist()))
 
 
 def properties_of(smiles: Iterable[str]) -> np.ndarray:
@@ -97,6 +109,14 @@ def properties_of(smiles: Iterable[str]) -> np.ndarray:
 def scaffold_hashes(smiles: Sequence[str], *, salt: int) -> list[int]:
     """A salted hash of each compound's Bemis-Murcko scaffold, 64 bits; 0 without rings."""
     return [0 if text == NO_SCAFFOLD else _hash(text, salt) for text in scaffolds(smiles)]
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _hash(text: str, salt: int) -> int:

@@ -145,7 +145,7 @@ class ImportedEnsemble(ArrayScorer):
         natural = [_natural(block, out) for block, out in zip(self.blocks, raw, strict=True)]
         value = np.concatenate([members.mean(axis=0) for members in natural], axis=1)[:, self._order]
         spread = np.concatenate([members.std(axis=0) for members in natural], axis=1)[:, self._order]
-        return Predictions(kept, value, spread, rejects)
+        return Predictions(kept, value, spread, rejects, molecules)
 
     def spec(self) -> dict[str, Any]:
         """Architecture as plain data; :meth:`restore` reads it."""

@@ -2,66 +2,77 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rdkit import Chem
+from safetensors.numpy import load
 
 from cinchona.datasets.binarycodes import codes_of_many
-from cinchona.errors import ModelFileError, ShapeError
-from cinchona.models.domain.domain import Domain
+from cinchona.datasets.molgraph import MAX_ATOMS
+from cinchona.errors import ShapeError
+from cinchona.models.baselines import MeanScorer
 from cinchona.models.domain.fitting import HeldOut, error_by_distance, fit_domain, fold_distances
 from cinchona.models.domain.folding import Folding
+from cinchona.models.domain.measure import DomainMeasure
 from cinchona.models.domain.profile import PROPERTIES, Profile, properties_of, scaffold_hashes
-from cinchona.records import Endpoint
+from cinchona.models.folder import open_scorer, save_model
+from cinchona.models.predictions import Predictions
+from cinchona.models.trusting import Trust, Whereabouts, pack_arrays
+from cinchona.records import DOMAIN_UNKNOWN, CompoundBatch, Endpoint
 
 FOLDING = Folding.of("tests")
 ENDPOINTS = (Endpoint("pIC50"), Endpoint("active", kind="classification"))
 
 
 @pytest.fixture(scope="module")
-def domain(small_molecules: list[str]) -> Domain:
+def domain(small_molecules: list[str]) -> DomainMeasure:
     return fit_domain(small_molecules, endpoints=ENDPOINTS, folding=FOLDING, seed=3, ids=[f"id {k}" for k in range(60)])
 
 
-def judged(domain: Domain, *smiles: str) -> Any:
-    return domain.judge(codes_of_many([Chem.MolFromSmiles(text) for text in smiles]))
+def judged(domain: DomainMeasure, *smiles: str) -> Whereabouts:
+    """Where valid molecules lie."""
+    return domain.locate(CompoundBatch.of(smiles), Predictions(np.ones(len(smiles), bool), np.zeros((len(smiles), 2))))
 
 
-def test_training_compounds_are_inside_and_strangers_outside(domain: Domain, small_molecules: list[str]) -> None:
+def again(domain: DomainMeasure) -> DomainMeasure:
+    """The domain after saving and loading."""
+    return DomainMeasure.restore(json.loads(json.dumps(domain.spec())), load(pack_arrays(domain.arrays())), ENDPOINTS)
+
+
+def test_training_compounds_are_inside_and_strangers_outside(domain: DomainMeasure, small_molecules: list[str]) -> None:
     known = judged(domain, *small_molecules)
     assert (known.distance == 0).all()
     assert known.inside.all()
     assert known.inside.shape == (60, 2)
-    assert known.nearest[7] == "id 7"
+    assert known.nearest_ids[7] == "id 7"
     strange = judged(domain, "[Na+].[Cl-]", "FC(F)(F)C(F)(F)C(F)(F)F", "C1CC2CC1C1CC2O1")
     assert not strange.inside.any()
     assert (strange.distance > 0.7).all()
 
 
-def test_what_was_saved_judges_the_same(domain: Domain) -> None:
-    again = Domain.from_json(json.loads(json.dumps(domain.to_json())), n_endpoints=2)
+def test_what_was_saved_judges_the_same(domain: DomainMeasure) -> None:
+    twin = again(domain)
     probes = ("CCOc1ccccc1", "Cc1ccc(N)cc1", "O=C(O)CCCCC", "[Na+].[Cl-]")
-    one, other = judged(domain, *probes), judged(again, *probes)
+    one, other = judged(domain, *probes), judged(twin, *probes)
     np.testing.assert_array_equal(one.distance, other.distance)
     np.testing.assert_array_equal(one.inside, other.inside)
-    assert one.nearest == other.nearest
-    assert again.profile == domain.profile
-    assert again.to_json() == domain.to_json()
+    assert one.nearest_ids == other.nearest_ids
+    assert twin.profile == domain.profile
+    assert twin.spec() == domain.spec()
 
 
 def test_nothing_of_the_table_is_stored_unless_it_may(small_molecules: list[str]) -> None:
     made = fit_domain(small_molecules, endpoints=ENDPOINTS, folding=FOLDING, seed=3)
-    text = json.dumps(made.to_json())
-    assert not [smiles for smiles in small_molecules if len(smiles) > 5 and smiles in text]
+    text = json.dumps(made.spec()).encode() + pack_arrays(made.arrays())
+    assert not [smiles for smiles in small_molecules if len(smiles) > 5 and smiles.encode() in text]
     assert made.ids is None
-    assert judged(made, "CCO").nearest is None
+    assert judged(made, "CCO").nearest_ids is None
     turned = fit_domain(small_molecules[::-1], endpoints=ENDPOINTS, folding=FOLDING, seed=3)
-    assert turned.to_json()["bits"] == made.to_json()["bits"]  # the order of the table is not told
+    assert pack_arrays(turned.arrays()) == pack_arrays(made.arrays())  # the order of the table is not told
 
 
 def test_thresholds_come_from_errors_where_they_grow(small_molecules: list[str]) -> None:
@@ -111,7 +122,7 @@ def test_scaffolds_are_kept_as_salted_hashes(small_molecules: list[str]) -> None
     assert scaffold_hashes(["Clc1ccc(Br)cc1"], salt=5)[0] in profile.scaffolds
     assert scaffold_hashes(["Clc1ccc(Br)cc1"], salt=6)[0] not in profile.scaffolds
     assert scaffold_hashes(["CCO"], salt=5) == [0]
-    assert Profile.from_json(json.loads(json.dumps(profile.to_json()))) == profile
+    assert Profile.restore(json.loads(json.dumps(profile.spec())), profile.array()) == profile
 
 
 def test_one_compound_has_no_domain() -> None:
@@ -121,30 +132,65 @@ def test_one_compound_has_no_domain() -> None:
         fit_domain(["CCO", "nonsense"], endpoints=ENDPOINTS, folding=FOLDING, seed=0)
 
 
-def bomb(record: dict[str, Any]) -> None:
-    record["bits"] = base64.b64encode(zlib.compress(bytes(1 << 22))).decode()
+def test_every_way_of_giving_molecules_gives_the_same(domain: DomainMeasure) -> None:
+    smiles = ["CCOc1ccccc1", "not a molecule", "Cc1ccc(N)cc1"]
+    batch, value = CompoundBatch.of(smiles), np.zeros((2, 2))
+    kept = np.array([True, False, True])
+    mols = [Chem.MolFromSmiles(smiles[k]) for k in (0, 2)]
+    ways = [Predictions(kept, value, molecules=given) for given in (None, mols, codes_of_many(mols))]
+    found = [domain.locate(batch, way) for way in ways]
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0].distance, other.distance)
+        np.testing.assert_array_equal(found[0].inside, other.inside)
+    assert len(found[0].distance) == 2
+
+
+def test_a_molecule_too_large_to_be_coded_is_unknown_and_never_in_the_way(domain: DomainMeasure) -> None:
+    smiles = ["C" * (MAX_ATOMS + 1), "CCOc1ccccc1"]
+    mols = [Chem.MolFromSmiles(text) for text in smiles]
+    batch = CompoundBatch.of(smiles)
+    for molecules in (None, mols):
+        found = domain.locate(batch, Predictions(np.ones(2, bool), np.zeros((2, 2)), molecules=molecules))
+        assert found.inside[0].tolist() == [DOMAIN_UNKNOWN] * 2
+        assert found.distance[0] == 1.0
+        assert found.inside[1].min() >= 0
+
+
+def test_a_model_folder_keeps_its_domain(domain: DomainMeasure, tmp_path: Path) -> None:
+    model = MeanScorer(np.array([5.0, 0.5]), endpoints=ENDPOINTS)
+    model.trust = Trust(domain=domain)
+    save_model(model, tmp_path / "model")
+    opened = open_scorer(tmp_path / "model")
+    batch = CompoundBatch.of(["CCOc1ccccc1", "nonsense", "[Na+].[Cl-]", "Cc1ccccc1"])
+    one, other = model.score(batch), opened.score(batch).check_accounts_for(batch)
+    assert one.in_domain is not None
+    assert other.in_domain is not None
+    np.testing.assert_array_equal(one.in_domain, other.in_domain)
+    assert other.in_domain[:, 0].tolist() == [1, 0, 1]
+    assert one.nearest_train_ids == other.nearest_train_ids
+    assert len(other) == 3
 
 
 @pytest.mark.parametrize(
     "harm",
     [
-        lambda r: r.update(kind="other"),
-        lambda r: r.update(fingerprints=r["fingerprints"] + 1),
-        lambda r: r.update(fingerprints=-1),
-        lambda r: r.update(bits="no base64!"),
-        lambda r: r.update(bits=base64.b64encode(b"not deflated").decode()),
-        bomb,
-        lambda r: r.update(thresholds=r["thresholds"][:1]),
-        lambda r: r.update(ids=["one"]),
-        lambda r: r["folding"].update(size=100),
-        lambda r: r["folding"].update(salt="xyz"),
-        lambda r: r.pop("own"),
-        lambda r: r["thresholds"][0].pop("distance"),
-        lambda r: r.update(profile=None),
+        lambda spec, _: spec.update(kind="other"),
+        lambda _, arrays: arrays.update(fingerprints=arrays["fingerprints"][:, :-1]),
+        lambda _, arrays: arrays.update(fingerprints=arrays["fingerprints"][:0]),
+        lambda _, arrays: arrays.update(fingerprints=arrays["fingerprints"].astype(np.float32)),
+        lambda _, arrays: arrays.update(scaffolds=arrays["scaffolds"].astype(np.int64)),
+        lambda _, arrays: arrays.pop("scaffolds"),
+        lambda spec, _: spec.update(thresholds=spec["thresholds"][:1]),
+        lambda spec, _: spec.update(ids=["one"]),
+        lambda spec, _: spec["folding"].update(size=100),
+        lambda spec, _: spec["folding"].update(salt="xyz"),
+        lambda spec, _: spec.pop("own"),
+        lambda spec, _: spec["thresholds"][0].pop("distance"),
+        lambda spec, _: spec.update(properties={}),
     ],
 )
-def test_damaged_records_are_refused(domain: Domain, harm: Any) -> None:
-    record = json.loads(json.dumps(domain.to_json()))
-    harm(record)
-    with pytest.raises(ModelFileError):
-        Domain.from_json(record, n_endpoints=2)
+def test_damaged_records_are_refused(domain: DomainMeasure, harm: Any) -> None:
+    spec, arrays = json.loads(json.dumps(domain.spec())), dict(domain.arrays())
+    harm(spec, arrays)
+    with pytest.raises((KeyError, ValueError)):  # a model folder turns these into a message
+        DomainMeasure.restore(spec, arrays, ENDPOINTS)

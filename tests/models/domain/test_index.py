@@ -42,7 +42,7 @@ def fingerprints(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return packed[:n], packed[n:]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(fingerprints())
 def test_distance_is_that_of_rdkit(pair: tuple[np.ndarray, np.ndarray]) -> None:
     queries, references = pair
@@ -77,7 +77,7 @@ def test_first_among_equals_is_found_and_skipping_it_finds_the_next(pair: tuple[
             assert left_out[row] == pytest.approx(expected[0], abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 40))
 def test_vertical_counters_count(seed: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
