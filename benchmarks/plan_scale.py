@@ -3,7 +3,7 @@
 The partitions of a library that does not exist are planned, a receipt is written for a share of them, and the things
 that a driver does with them are timed: CPU seconds, and the growth of the process's peak memory. Usage::
 
-    python benchmarks/plan_scale.py [--partitions 1000000] [--done 1.0]
+    python benchmarks/plan_scale.py [--partitions 1000000] [--done 1.0] [--receipts receipts]
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from cinchona.datasets.config import ReaderConfig, StandardizeConfig
 from cinchona.datasets.partitions import Layout, Partition
 from cinchona.digests import digest_file, digest_json
 from cinchona.records import Direction
-from cinchona.screening.config import ScreenConfig
+from cinchona.screening.config import ExecutorConfig, ScreenConfig
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.layout import EndpointColumn, TableLayout
+from cinchona.screening.lease import Lease
+from cinchona.screening.packing import Packer
 from cinchona.screening.plan import Plan, PlanInput, PlanModel, load_plan, partitions
 from cinchona.screening.planning import _write_partitions
+from cinchona.screening.receipt_book import ReceiptBook
 from cinchona.screening.receipts import Receipt
 
 ROWS = 10_000
@@ -60,8 +63,8 @@ def write_header(folder: RunFolder, n: int) -> Plan:
     return plan
 
 
-def write_receipts(folder: RunFolder, plan: Plan, done: int) -> None:
-    """Receipts as workers write them, of one typical histogram, without forcing each to the disk."""
+def write_receipts(folder: RunFolder, plan: Plan, done: int, packer: Packer | None) -> None:
+    """Receipts as workers write them, of one typical histogram, without forcing each to the disk; packed as a driver does."""
     scores = np.random.default_rng(0).normal(6, 1, ROWS)
     typical = Receipt(
         plan=plan.fingerprint, partition_id=0, first_row=0, rows=ROWS, scored=ROWS, rejected=0, duplicates=0, epoch=1,
@@ -75,7 +78,9 @@ def write_receipts(folder: RunFolder, plan: Plan, done: int) -> None:
         ).sealed()
         target = folder.receipt(partition_id)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(receipt.model_dump_json())
+        target.write_text(receipt.model_dump_json() + "\n")
+        if packer is not None:
+            packer.note()
 
 
 def step_plan(folder: RunFolder, n: int) -> None:
@@ -85,7 +90,25 @@ def step_plan(folder: RunFolder, n: int) -> None:
 
 
 def step_receipts(folder: RunFolder, n: int) -> None:
-    write_receipts(folder, load_plan(folder), n)
+    """Each in a file of its own, as they were before there were packs."""
+    write_receipts(folder, load_plan(folder), n, None)
+
+
+def step_packed_receipts(folder: RunFolder, n: int) -> None:
+    """Written and packed; the time of packing alone is what is printed on standard error."""
+    plan = load_plan(folder)
+    with Lease.acquire(folder.lease) as lease:
+        packer = Packer(folder, plan, lease, size=ExecutorConfig().pack_receipts)
+        pack, seconds = packer.pack, [0.0]
+
+        def timed() -> None:
+            begun = time.process_time()
+            pack()
+            seconds[0] += time.process_time() - begun
+
+        packer.pack = timed  # type: ignore[method-assign]
+        write_receipts(folder, plan, n, packer)
+    print(json.dumps({"packing_cpu_seconds": round(seconds[0], 1)}), file=sys.stderr)
 
 
 def step_iterate(folder: RunFolder, _n: int) -> None:
@@ -101,11 +124,10 @@ def step_status(folder: RunFolder, n: int) -> None:
 
 def step_resume(folder: RunFolder, n: int) -> None:
     """Which partitions are done, by their receipts; part files, which do not exist here, are not read."""
-    from cinchona.screening.receipts import read_receipts
     from cinchona.screening.run import Doing
 
     doing = Doing(bytearray(load_plan(folder).partitions))
-    for receipt in read_receipts(folder):
+    for receipt in ReceiptBook(folder).receipts():
         doing.count(receipt)
     assert doing.finished == n
 
@@ -123,7 +145,7 @@ STEPS = {name.removeprefix("step_"): step for name, step in list(globals().items
 def measured(name: str, root: Path, n: int) -> dict[str, Any]:
     """Run one step in a process of its own; CPU seconds, wall seconds and peak memory above the imports, MiB."""
     command = [sys.executable, __file__, "--step", name, "--root", str(root), "--count", str(n)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return {"step": name, **json.loads(answer.stdout)}
 
 
@@ -145,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--partitions", type=int, default=1_000_000)
     parser.add_argument("--done", type=float, default=1.0, help="share of partitions with a receipt")
+    parser.add_argument("--receipts", choices=("packed_receipts", "receipts"), default="packed_receipts")
     parser.add_argument("--step", choices=STEPS)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--count", type=int)
@@ -155,7 +178,7 @@ def main() -> None:
     done = int(given.partitions * given.done)
     with tempfile.TemporaryDirectory(prefix="plan-scale-") as scratch:
         root = Path(scratch, "run")
-        plan = [("plan", given.partitions), ("iterate", 0), ("receipts", done), ("task", 0), ("status", done),
+        plan = [("plan", given.partitions), ("iterate", 0), (given.receipts, done), ("task", 0), ("status", done),
                 ("resume", done)]  # fmt: skip
         for name, count in plan:
             print(json.dumps(measured(name, root, count)), flush=True)

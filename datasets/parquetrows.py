@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,14 +27,8 @@ def open_parquet(path: Path, *, name: str, max_row_group_bytes: int | None = Non
         InputError: if it is damaged.
         UnsafeFileError: if a row group unpacks beyond the cap.
     """
-    try:
+    with _damage(name):
         file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
-            f"the Parquet file cannot be read: {str(error).splitlines()[0]}",
-            where=name,
-            remedy="it may be cut short: fetch or write it again",
-        ) from error
     groups = range(file.metadata.num_row_groups)
     largest = max((file.metadata.row_group(k).total_byte_size for k in groups), default=0)
     if max_row_group_bytes is not None and largest > max_row_group_bytes:
@@ -55,7 +51,8 @@ def parquet_layout(
     """
     schema = file.schema_arrow
     readable = [field.name for field in schema if _has_text(field.type)]
-    sample = _sample(file, readable, reader.sample_rows)
+    with _damage(name):
+        sample = _sample(file, readable, reader.sample_rows)
     carried = () if extra is None else tuple(named(sample, c, where=name, setting="the column") for c in extra)
     texts = {c: cells for c, cells in sample.items() if c not in carried and _is_text(schema.field(c).type)}
     smiles, how = find_smiles_column(texts, reader.smiles_column, where=name)
@@ -94,7 +91,7 @@ def row_range(path: Path, columns: Sequence[str], *, start: int, stop: int) -> I
     file = open_parquet(path, name=path.name)
     groups, first = _groups(file.metadata, start, stop)
     position = first
-    for batch in file.iter_batches(_BATCH, row_groups=groups, columns=list(columns), use_threads=False):
+    for batch in _batches(file, groups, columns, name=path.name):
         low, high = max(start - position, 0), min(stop - position, batch.num_rows)
         if low < high:
             yield batch.slice(low, high - low)
@@ -105,6 +102,33 @@ def row_range(path: Path, columns: Sequence[str], *, start: int, stop: int) -> I
         raise InputError(
             f"the file ends at row {position:,}, rows up to {stop:,} were there when it was scanned", where=path.name
         )
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Turn what the reader says of a damaged file into a refusal; a sound file on a failing disk stays what it is."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}:
+            raise
+        raise InputError(
+            f"the Parquet file cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}",
+            where=name,
+            remedy="it may be cut short: fetch or write it again",
+        ) from error
+
+
+def _batches(
+    file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str], *, name: str
+) -> Iterator[pa.RecordBatch]:
+    batches = file.iter_batches(_BATCH, row_groups=groups, columns=list(columns), use_threads=False)
+    while True:
+        with _damage(name):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def _groups(metadata: pq.FileMetaData, start: int, stop: int) -> tuple[list[int], int]:

@@ -26,7 +26,7 @@ from cinchona.screening.cascade_audit import audit_run
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.plan import Plan, load_plan
-from cinchona.screening.receipts import read_receipts
+from cinchona.screening.receipt_book import ReceiptBook
 
 _ATOM: Final = re.compile(r"# \d+")
 """Position of an atom in a reason; without it, rows with the same fault count together."""
@@ -139,7 +139,7 @@ def _manifest(folder: RunFolder) -> Manifest:
 def _from_receipts(folder: RunFolder, plan: Plan) -> tuple[ScoreHistogram, float]:
     """Histogram of all scores, and working time of all workers in seconds."""
     histogram, seconds = ScoreHistogram(), 0.0
-    for receipt in read_receipts(folder):
+    for receipt in ReceiptBook(folder).receipts():
         if receipt.plan == plan.fingerprint:
             histogram = ScoreHistogram.merge((histogram, receipt.histogram))
             seconds += sum(receipt.seconds.values())

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cinchona.screening.layout import TableLayout
     from cinchona.screening.lease import Lease
     from cinchona.screening.plan import Plan, load_plan
-    from cinchona.screening.receipts import Receipt, read_receipts, verify_receipt
+    from cinchona.screening.receipt_book import ReceiptBook
+    from cinchona.screening.receipts import Receipt
     from cinchona.screening.status import RunStatus, run_status
     from cinchona.screening.totals import Totals, check_complete, committed, digest_scores
 
@@ -24,9 +25,9 @@ _LAZY: Final = {
     "check_complete": "totals", "committed": "totals", "DaskExecutor": "executors.dask_cluster",
     "digest_scores": "totals", "ExecutorConfig": "config", "Lease": "lease", "load_plan": "plan",
     "make_executor": "executors.choose", "Plan": "plan", "ProcessExecutor": "executors.process_pool",
-    "read_receipts": "receipts", "Receipt": "receipts", "run_status": "status", "RunFolder": "folder",
+    "Receipt": "receipts", "ReceiptBook": "receipt_book", "run_status": "status", "RunFolder": "folder",
     "RunStatus": "status", "ScoreHistogram": "histogram", "ScreenConfig": "config",
-    "SerialExecutor": "executors.serial", "TableLayout": "layout", "Totals": "totals", "verify_receipt": "receipts",
+    "SerialExecutor": "executors.serial", "TableLayout": "layout", "Totals": "totals",
 }  # fmt: skip
 """Public names and the modules they live in; RDKit and Dask load when a name that needs them is first touched."""
 
@@ -41,8 +42,8 @@ __all__ = [
     "make_executor",
     "Plan",
     "ProcessExecutor",
-    "read_receipts",
     "Receipt",
+    "ReceiptBook",
     "run_status",
     "RunFolder",
     "RunStatus",
@@ -51,7 +52,6 @@ __all__ = [
     "SerialExecutor",
     "TableLayout",
     "Totals",
-    "verify_receipt",
 ]
 
 

@@ -92,5 +92,7 @@ class ExecutorConfig(Config):
     poison_rows: int = Field(50, ge=1, le=1_000_000)
     """Rows of one partition that may crash, hang or take all memory; with more the partition fails, since then scorer or
     installation is the likelier cause."""
+    pack_receipts: int = Field(10_000, ge=1, le=1_000_000)
+    """Finished partitions whose receipts are packed into one file, so that a long run is not a million small ones."""
     lease_seconds: float = Field(60.0, gt=0.5, le=3_600.0)
     """Silence after which another driver may take the run folder over, in seconds."""

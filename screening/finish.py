@@ -21,7 +21,7 @@ from cinchona.screening.failpoints import failpoint
 from cinchona.screening.folder import RunFolder, is_part_name, partition_of
 from cinchona.screening.hits import write_hits
 from cinchona.screening.plan import Plan
-from cinchona.screening.receipts import read_receipt
+from cinchona.screening.receipt_book import ReceiptBook
 from cinchona.screening.rejects import write_rejects
 from cinchona.screening.totals import Totals, check_complete
 
@@ -144,8 +144,9 @@ def remove_leftovers(folder: RunFolder) -> int:
 
 
 def _abandoned_parts(folder: RunFolder) -> Iterator[Path]:
+    book = ReceiptBook(folder)
     for path in filter(lambda part: is_part_name(part.name), folder.part_files()):
-        receipt = read_receipt(folder.receipt(partition_of(path)))
+        receipt = book.find(partition_of(path))
         if receipt is not None and receipt.file != folder.relative(path):
             yield path
 

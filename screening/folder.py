@@ -57,6 +57,15 @@ class RunFolder:
         return self.root / "receipts"
 
     @property
+    def packs(self) -> Path:
+        """Receipts that were packed together."""
+        return self.receipts / "packs"
+
+    def pack(self, number: int) -> Path:
+        """One pack of receipts, numbered from 1."""
+        return self.packs / f"{number:06d}.jsonl"
+
+    @property
     def quarantine(self) -> Path:
         """Part files and receipts that no longer match."""
         return self.root / "quarantine"
@@ -107,11 +116,11 @@ class RunFolder:
         return self.data / shard(partition_id) / name
 
     def receipt(self, partition_id: int) -> Path:
-        """The one receipt file of a partition."""
+        """The one receipt file of a partition, until it is packed."""
         return self.receipts / shard(partition_id) / f"{partition_id:08d}.json"
 
     def receipt_files(self) -> Iterator[Path]:
-        """All receipt files there are. One sub-folder is listed at a time, so they may be moved while iterating."""
+        """All receipts that have a file of their own. One sub-folder is listed at a time, so they may be moved while iterating."""
         for i in range(SHARDS):
             yield from sorted((self.receipts / shard(i)).glob("*.json"))
 
@@ -124,6 +133,7 @@ class RunFolder:
         """Files and folders that a killed driver or worker began and never finished."""
         yield from self.root.glob(".*.tmp")
         yield from self.root.glob(f"{STAGING_PREFIX}*")
+        yield from self.packs.glob(".*.tmp")
         for i in range(SHARDS):
             yield from (self.receipts / shard(i)).glob(".*.tmp")
 

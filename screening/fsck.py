@@ -25,8 +25,10 @@ from cinchona.screening.finish import read_outputs
 from cinchona.screening.folder import RunFolder, is_part_name, partition_of
 from cinchona.screening.identity import differences, library_now
 from cinchona.screening.lease import Lease, holder
+from cinchona.screening.packs import Pack, write_without
 from cinchona.screening.plan import Plan, load_plan, partitions
-from cinchona.screening.receipts import BadReceipt, quarantine, read_receipt, set_aside
+from cinchona.screening.receipt_book import ReceiptBook
+from cinchona.screening.receipts import BadReceipt, keep_copy, place_of, set_aside
 from cinchona.screening.totals import check_partition
 
 logger = logging.getLogger(__name__)
@@ -191,12 +193,13 @@ def _check_library(finding: _Finding, plan: Plan) -> None:
 
 def _check_partitions(finding: _Finding, plan: Plan, shown: Progress) -> int:
     """Check each partition that has a receipt, reading its part file completely; count those that are whole."""
-    folder, whole = finding.folder, 0
+    folder, book, whole = finding.folder, ReceiptBook(finding.folder), 0
     for partition in partitions(folder):
-        if folder.receipt(partition.partition_id).exists():
-            checked = check_partition(folder, plan, partition, deep=True)
+        if book.has(partition.partition_id):
+            checked = check_partition(book, plan, partition, deep=True)
             if isinstance(checked, BadReceipt):
-                finding.note("partition", checked.path, checked.reason, partial(quarantine, folder, checked))
+                path = checked.place.path
+                finding.note("partition", path, checked.reason, partial(book.quarantine, [checked]))
             else:
                 whole += 1
         shown.advance(faults=finding.kinds.total())
@@ -205,9 +208,13 @@ def _check_partitions(finding: _Finding, plan: Plan, shown: Progress) -> int:
 
 def _check_strays(finding: _Finding, plan: Plan) -> None:
     folder = finding.folder
+    for pack in ReceiptBook(folder).packs():
+        if pack.damage:
+            finding.note(
+                "partition", pack.path, f"the pack of receipts: {pack.damage}", partial(_mend_pack, folder, pack)
+            )
     for path in folder.receipt_files():
-        known = path.stem.isdecimal() and int(path.stem) < plan.partitions and folder.receipt(int(path.stem)) == path
-        if not known:
+        if not 0 <= place_of(folder, path).partition_id < plan.partitions:
             finding.note("stray", path, "no partition has a receipt here", partial(set_aside, folder, path))
     for path in folder.part_files():
         if not is_part_name(path.name):
@@ -217,16 +224,32 @@ def _check_strays(finding: _Finding, plan: Plan) -> None:
 def _check_leftovers(finding: _Finding) -> None:
     for path in _unnamed_parts(finding.folder):
         finding.note("leftover", path, "no receipt names this part file", partial(_delete, path))
+    for path in _packed_already(finding.folder):
+        finding.note("leftover", path, "this receipt is in a pack", partial(_delete, path))
     for path in finding.folder.temporary_files():
         finding.note("leftover", path, "it was begun and never finished", partial(_delete, path))
 
 
+def _mend_pack(folder: RunFolder, pack: Pack) -> None:
+    """Write a pack again with what is whole in it."""
+    keep_copy(folder, pack.path)
+    write_without(pack)
+
+
 def _unnamed_parts(folder: RunFolder) -> Iterator[Path]:
+    book = ReceiptBook(folder)
     for path in folder.part_files():
         if is_part_name(path.name):
-            receipt = read_receipt(folder.receipt(partition_of(path)))
+            receipt = book.find(partition_of(path))
             if receipt is None or receipt.file != folder.relative(path):
                 yield path
+
+
+def _packed_already(folder: RunFolder) -> Iterator[Path]:
+    book = ReceiptBook(folder)
+    for path in folder.receipt_files() if book.packs() else ():
+        if book.packed(place_of(folder, path).partition_id) is not None:
+            yield path
 
 
 def _check_outputs(finding: _Finding, plan: Plan, *, complete: bool) -> bool:

@@ -26,7 +26,8 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.layout import BASE_FIELDS, NEAREST
 from cinchona.screening.parts import SCORED
 from cinchona.screening.plan import Plan
-from cinchona.screening.receipts import Receipt, read_receipt
+from cinchona.screening.receipt_book import ReceiptBook
+from cinchona.screening.receipts import Receipt
 from cinchona.screening.sdffile import write_sdf
 from cinchona.screening.topk import COLUMNS, Candidate, TopK, by_best_score, just_below
 
@@ -101,10 +102,11 @@ def _ranked(folder: RunFolder, best: np.ndarray, k: int, form: Form | None) -> l
 
 def _promising(folder: RunFolder, best: np.ndarray, top: TopK) -> Iterator[tuple[int, Receipt]]:
     """Partitions that can still change the list, most promising first."""
+    book = ReceiptBook(folder)
     for partition_id in by_best_score(best):
         if best[partition_id] < top.bar:
             return
-        receipt = read_receipt(folder.receipt(partition_id))
+        receipt = book.find(partition_id)
         assert receipt is not None, partition_id
         yield partition_id, receipt
 
@@ -118,8 +120,9 @@ def _collect(
     others: dict[str, list[str]] = {c.parent_smiles: [] for c in ranked}
     found = [plan.layout.arrow_schema().empty_table()]
     reach = just_below(ranked[-1].score) if ranked else np.inf
+    book = ReceiptBook(folder)
     for partition_id in np.flatnonzero(best >= reach).tolist():
-        receipt = read_receipt(folder.receipt(partition_id))
+        receipt = book.find(partition_id)
         assert receipt is not None, partition_id
         part = _in_form(pq.read_table(folder.root / receipt.file), reach, form)
         same = part.filter(pc.and_(pc.is_in(part["parent_smiles"], parents), pc.equal(part["status"], SCORED)))

@@ -23,7 +23,7 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.hits import MAX_DUPLICATE_IDS
 from cinchona.screening.identity import differences, mismatch
 from cinchona.screening.plan import Plan, load_plan
-from cinchona.screening.receipts import read_receipts
+from cinchona.screening.receipt_book import ReceiptBook
 from cinchona.screening.sdffile import write_sdf
 from cinchona.screening.totals import Totals, check_complete
 
@@ -201,7 +201,7 @@ def _write_parts(path: Path, runs: Sequence[_Run]) -> None:
 def _parts(runs: Sequence[_Run], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for n, run in enumerate(runs):
         rows = []
-        for r in read_receipts(run.folder):
+        for r in ReceiptBook(run.folder).receipts():
             place = str(run.folder.root / r.file)
             rows.append(
                 {"run": n, "partition_id": r.partition_id, "first_row": r.first_row, "rows": r.rows, "path": place}

@@ -1,26 +1,26 @@
 """Receipts: the commit of a partition. What has no valid receipt has not happened.
 
-A receipt is one small JSON file that names a part file with its size and digest. It is created once, by the first of
-any number of attempts at the partition; part files without a receipt are leftovers.
+A receipt is one line of JSON that names a part file with its size and digest. It is created once, in a file of its own, by
+the first of any number of attempts at the partition; part files without a receipt are leftovers. As a run grows, receipts
+are packed together, see :mod:`cinchona.screening.packs`; who looks for one asks a
+:class:`~cinchona.screening.receipt_book.ReceiptBook`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cinchona.digests import digest_bytes, digest_file
 from cinchona.files import disk_errors, fsync_folder
-from cinchona.screening.failpoints import failpoint
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.plan import Plan
-from cinchona.screening.publish import publish_first
 
 SCHEMA: Final = "cinchona-receipt-1"
 """Version of the receipt's form."""
@@ -82,37 +82,42 @@ class Receipt(BaseModel):
         return digest_bytes(self.model_dump_json(exclude={"seal"}).encode())
 
 
+class Place(NamedTuple):
+    """Where a receipt lies."""
+
+    path: Path
+    """Its file, or the pack that holds it."""
+    partition_id: int
+    """The partition whose receipt belongs there; -1 for a file where none does."""
+    packed: bool = False
+    """Whether it is in a pack."""
+
+
 @dataclass(frozen=True, slots=True)
 class BadReceipt:
     """A receipt or its part file that cannot be trusted."""
 
-    path: Path
-    """The receipt file."""
+    place: Place
+    """Where the receipt lies."""
     part: Path | None
     """The part file, if the receipt can be believed to name the right one."""
     reason: str
     """What is wrong, for people."""
 
 
-def commit_receipt(folder: RunFolder, receipt: Receipt) -> Receipt:
-    """Publish ``receipt`` unless another attempt was first, and return the one that counts.
-
-    Raises:
-        RetryableError: if the disk is full, read-only or failing.
-    """
-    target = folder.receipt(receipt.partition_id)
-    content = receipt.sealed().model_dump_json().encode() + b"\n"
-    won = publish_first(target, content, before_link=lambda: failpoint("receipt.before_link", receipt.partition_id))
-    failpoint("receipt.after_link", receipt.partition_id)
-    return receipt.sealed() if won else read_receipt(target) or receipt.sealed()
-
-
 def read_receipt(path: Path) -> Receipt | None:
-    """The receipt at ``path``, or None if it is missing, torn or altered."""
+    """The receipt in a file of its own, or None if it is missing, torn or altered."""
     try:
-        text = path.read_bytes()
+        return parse_receipt(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def parse_receipt(text: bytes) -> Receipt | None:
+    """The receipt that was written as ``text``, or None if it is torn or altered."""
+    try:
         receipt = Receipt.model_validate_json(text)
-    except (FileNotFoundError, ValidationError):
+    except ValidationError:
         return None
     return receipt if _as_written(text, receipt) or receipt.is_whole() else None
 
@@ -124,45 +129,34 @@ def _as_written(text: bytes, receipt: Receipt) -> bool:
     return adds_up and text.endswith(ending) and digest_bytes(text[: -len(ending)] + b"}") == receipt.seal
 
 
-def read_receipts(folder: RunFolder) -> Iterator[Receipt]:
-    """All readable receipts, in no particular order; their part files are not looked at."""
-    for path in folder.receipt_files():
-        receipt = read_receipt(path)
-        if receipt is not None:
-            yield receipt
+def place_of(folder: RunFolder, path: Path) -> Place:
+    """Where a receipt with a file of its own lies."""
+    partition_id = int(path.stem) if path.stem.isdecimal() else -1
+    return Place(path, partition_id if partition_id >= 0 and folder.receipt(partition_id) == path else -1)
 
 
-def verify_receipt(folder: RunFolder, path: Path, plan: Plan, *, deep: bool) -> Receipt | BadReceipt:
+def verify_receipt(
+    folder: RunFolder, plan: Plan, receipt: Receipt | None, place: Place, *, deep: bool
+) -> Receipt | BadReceipt:
     """Check a receipt and the part file that it names.
 
     Args:
         folder: The run.
-        path: The receipt file.
         plan: The run's plan.
+        receipt: The receipt; None if it is torn or altered.
+        place: Where it was found.
         deep: Read the whole part file and compare its digest, instead of its size alone.
     """
-    receipt = read_receipt(path)
     if receipt is None:
-        return BadReceipt(path, None, "the receipt is torn or altered")
+        return BadReceipt(place, None, "the receipt is torn or altered")
     belongs = receipt.plan == plan.fingerprint and receipt.partition_id < plan.partitions
-    if not belongs or folder.receipt(receipt.partition_id) != path:
-        return BadReceipt(path, None, "the receipt belongs to another run or partition")
+    if not belongs or receipt.partition_id != place.partition_id:
+        return BadReceipt(place, None, "the receipt belongs to another run or partition")
     part = folder.root / receipt.file
     if not _is_part_of(folder, part, receipt.partition_id):
-        return BadReceipt(path, None, "the receipt names a file that is no part file of its partition")
+        return BadReceipt(place, None, "the receipt names a file that is no part file of its partition")
     reason = _part_fault(part, receipt, deep=deep)
-    return BadReceipt(path, part, reason) if reason else receipt
-
-
-def quarantine(folder: RunFolder, bad: BadReceipt) -> None:
-    """Move a bad receipt and its part file aside, receipt first, so that the partition counts as not done.
-
-    Raises:
-        RetryableError: if the disk is full, read-only or failing.
-    """
-    for path in (bad.path, bad.part):
-        if path is not None:
-            set_aside(folder, path)
+    return BadReceipt(place, part, reason) if reason else receipt
 
 
 def set_aside(folder: RunFolder, path: Path) -> None:
@@ -176,6 +170,17 @@ def set_aside(folder: RunFolder, path: Path) -> None:
         if path.exists():
             os.replace(path, _free_name(folder.quarantine, path.name))  # noqa: PTH105 - Path.replace is the same
             fsync_folder(path.parent)
+
+
+def keep_copy(folder: RunFolder, path: Path) -> None:
+    """Copy a file of the run to quarantine before it is written again.
+
+    Raises:
+        RetryableError: if the disk is full, read-only or failing.
+    """
+    with disk_errors(folder.quarantine):
+        folder.quarantine.mkdir(exist_ok=True)
+        shutil.copyfile(path, _free_name(folder.quarantine, path.name))
 
 
 def _is_part_of(folder: RunFolder, part: Path, partition_id: int) -> bool:

@@ -14,7 +14,7 @@ from cinchona.files import atomic_path
 from cinchona.screening.csvfile import write_csv
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.parts import REJECTED
-from cinchona.screening.receipts import read_receipt
+from cinchona.screening.receipt_book import ReceiptBook
 
 SCHEMA: Final = pa.schema(
     [
@@ -49,8 +49,9 @@ def write_rejects(folder: RunFolder, rejects: np.ndarray) -> None:
 
 
 def _rejects(folder: RunFolder, rejects: np.ndarray) -> Iterator[pa.RecordBatch]:
+    book = ReceiptBook(folder)
     for partition_id in np.flatnonzero(rejects).tolist():
-        receipt = read_receipt(folder.receipt(partition_id))
+        receipt = book.find(partition_id)
         assert receipt is not None, partition_id
         part = pq.read_table(folder.root / receipt.file, columns=[*SCHEMA.names, "status"])
         rows = part.filter(pc.equal(part["status"], REJECTED)).select(SCHEMA.names).cast(SCHEMA)

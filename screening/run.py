@@ -19,8 +19,10 @@ from cinchona.screening.executors.choose import make_executor
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.interrupt import Interruption, stops_in_order
 from cinchona.screening.lease import Lease
+from cinchona.screening.packing import Packer
 from cinchona.screening.plan import Plan, partition_rows, partitions
-from cinchona.screening.receipts import BadReceipt, Receipt, quarantine, verify_receipt
+from cinchona.screening.receipt_book import ReceiptBook
+from cinchona.screening.receipts import BadReceipt, Receipt, verify_receipt
 from cinchona.screening.scorers import ScorerSource
 from cinchona.screening.watch.watched import WatchedWork, watched
 from cinchona.screening.work import PartitionWork
@@ -103,9 +105,12 @@ def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], 
         RetryableError: if disk, workers or scheduler failed.
         CinchonaError: if a partition failed for another reason, twice.
     """
+    folder, plan, lease = assignment.folder, assignment.plan, assignment.lease
+    packer = None if lease.record.crew else Packer(folder, plan, lease, size=assignment.executor.pack_receipts)
+    if packer is not None:
+        packer.begin()
     if doing.left == 0:
         return
-    folder, plan, lease = assignment.folder, assignment.plan, assignment.lease
     folder.success.unlink(missing_ok=True)
     rows = _rows(folder, doing)
     work = PartitionWork(
@@ -124,7 +129,7 @@ def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], 
         closing(make_executor(assignment.executor)) as executor,
     ):
         shown.advance(rows.done)
-        driver = _Driver(executor, watched_work, doing, shown, lease, observe)
+        driver = _Driver(executor, watched_work, doing, shown, lease, packer, observe)
         for _ in range(_TRIES):
             driver.try_each(interruption.until(partitions(folder, skip=doing.done)))
     _judge(folder, doing, interruption)
@@ -135,17 +140,18 @@ def verified(folder: RunFolder, plan: Plan) -> Doing:
 
     What is not is moved to quarantine. Part files are read completely; a run that was never begun costs nothing.
     """
-    doing = Doing(bytearray(plan.partitions))
+    doing, book, bad = Doing(bytearray(plan.partitions)), ReceiptBook(folder), list[BadReceipt]()
     with progress(None, "checking what is done", unit="partitions") as shown:
-        for path in folder.receipt_files():
-            checked = verify_receipt(folder, path, plan, deep=True)
+        for receipt, place in book.entries():
+            checked = verify_receipt(folder, plan, receipt, place, deep=True)
             if isinstance(checked, BadReceipt):
-                logger.warning("%s: %s; the partition is done again", folder.relative(path), checked.reason)
-                quarantine(folder, checked)
-                doing.quarantined += 1
+                logger.warning("%s: %s; the partition is done again", folder.relative(place.path), checked.reason)
+                bad.append(checked)
             else:
                 doing.done[checked.partition_id] = _DONE
             shown.advance()
+    book.quarantine(bad)
+    doing.quarantined = len(bad)
     doing.reused = doing.finished
     return doing
 
@@ -156,9 +162,9 @@ def share_of(folder: RunFolder, plan: Plan, *, task: int, of: int) -> Doing:
     Nothing is read, so that a thousand tasks do not read the whole run a thousand times; the run is verified when it is
     finished.
     """
-    doing = Doing(bytearray([_OF_OTHERS]) * plan.partitions)
+    doing, book = Doing(bytearray([_OF_OTHERS]) * plan.partitions), ReceiptBook(folder)
     for partition_id in range(task, plan.partitions, of):
-        doing.done[partition_id] = _DONE if folder.receipt(partition_id).exists() else 0
+        doing.done[partition_id] = _DONE if book.has(partition_id) else 0
     doing.reused = doing.finished
     return doing
 
@@ -185,6 +191,7 @@ class _Driver:
     doing: Doing
     shown: Progress
     lease: Lease
+    packer: Packer | None
     observe: Callable[[Doing], None]
 
     def try_each(self, todo: Iterable[Partition]) -> None:
@@ -204,6 +211,8 @@ class _Driver:
 
     def _note(self, receipt: Receipt) -> None:
         self.doing.count(receipt)
+        if self.packer is not None:
+            self.packer.note()
         best = {} if self.doing.best is None else {"best": self.doing.best}
         self.shown.advance(receipt.rows, rejects=self.doing.rejected, **best)
         self.observe(self.doing)

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.lease import holder, latest_epoch
-from cinchona.screening.plan import load_plan
-from cinchona.screening.receipts import Receipt, read_receipts
+from cinchona.screening.packs import PackHeader
+from cinchona.screening.plan import Plan, load_plan
+from cinchona.screening.receipt_book import ReceiptBook
+from cinchona.screening.receipts import Receipt
 
 State = Literal["running", "stopped", "finished"]
 
@@ -66,10 +68,7 @@ def run_status(root: Path) -> RunStatus:
     folder = RunFolder(root)
     plan = load_plan(folder)
     driver = holder(folder.lease)
-    sums = _Sums()
-    for receipt in read_receipts(folder):
-        if receipt.plan == plan.fingerprint:
-            sums.add(receipt, epoch=driver.epoch if driver else -1)
+    sums = _sums(folder, plan, epoch=driver.epoch if driver else -1)
     rate = _rate(sums.rows_of_driver, driver.since) if driver else None
     return RunStatus(
         folder=str(root),
@@ -93,7 +92,7 @@ def run_status(root: Path) -> RunStatus:
 
 @dataclass(slots=True)
 class _Sums:
-    """Sums over receipts, so that no more than one is held."""
+    """Sums over receipts and packs of them, so that no more than one is held."""
 
     partitions: int = 0
     scored: int = 0
@@ -111,6 +110,27 @@ class _Sums:
             self.rows_of_driver += receipt.rows
         if receipt.best is not None:
             self.best = receipt.best if self.best is None else max(self.best, receipt.best)
+
+    def add_pack(self, partitions: int, header: PackHeader, *, epoch: int) -> None:
+        self.partitions += partitions
+        self.scored += header.scored
+        self.rejected += header.rejected
+        self.stages.update(header.rejects_by_stage)
+        self.rows_of_driver += header.rows_by_epoch.get(epoch, 0)
+        if header.best is not None:
+            self.best = header.best if self.best is None else max(self.best, header.best)
+
+
+def _sums(folder: RunFolder, plan: Plan, *, epoch: int) -> _Sums:
+    """Of packed receipts only the headers are read."""
+    sums, book = _Sums(), ReceiptBook(folder)
+    packs = book.packs()
+    for pack in packs:
+        sums.add_pack(len(pack.partitions), pack.header, epoch=epoch)
+    for receipt, _ in book.own_entries(after=len(packs)):
+        if receipt is not None and receipt.plan == plan.fingerprint:
+            sums.add(receipt, epoch=epoch)
+    return sums
 
 
 def _rate(rows: int, since: datetime) -> float | None:

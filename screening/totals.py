@@ -17,7 +17,8 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.parts import row_range
 from cinchona.screening.plan import Plan, load_plan, partitions
-from cinchona.screening.receipts import BadReceipt, Receipt, verify_receipt
+from cinchona.screening.receipt_book import ReceiptBook
+from cinchona.screening.receipts import BadReceipt, Receipt
 
 
 @dataclass(slots=True)
@@ -87,31 +88,31 @@ def committed(folder: RunFolder, plan: Plan) -> Iterator[tuple[Partition, Receip
     Raises:
         RetryableError: naming the first partition that is missing or wrong.
     """
+    book = ReceiptBook(folder)
     for partition in partitions(folder):
-        checked = check_partition(folder, plan, partition)
+        checked = check_partition(book, plan, partition)
         if isinstance(checked, BadReceipt):
             raise _incomplete(folder, partition.partition_id, checked.reason)
         yield partition, checked
 
 
-def check_partition(folder: RunFolder, plan: Plan, partition: Partition, *, deep: bool = False) -> Receipt | BadReceipt:
+def check_partition(book: ReceiptBook, plan: Plan, partition: Partition, *, deep: bool = False) -> Receipt | BadReceipt:
     """Check the receipt of a partition, its part file, and that both are for exactly the partition's rows.
 
     Args:
-        folder: The run.
+        book: The receipts of the run.
         plan: Its header.
         partition: The partition, as planned.
         deep: Read the whole part file and compare its digest, instead of its size alone.
     """
-    path = folder.receipt(partition.partition_id)
-    checked = verify_receipt(folder, path, plan, deep=deep)
+    checked = book.check(partition.partition_id, plan, deep=deep)
     if isinstance(checked, BadReceipt):
         return checked
-    part = folder.root / checked.file
+    part, place = book.folder.root / checked.file, book.place(partition.partition_id)
     if (checked.first_row, checked.rows) != (partition.first_row, partition.n_rows):
-        return BadReceipt(path, part, "the receipt is for other rows")
+        return BadReceipt(place, part, "the receipt is for other rows")
     expected = (partition.first_row, partition.first_row + partition.n_rows - 1, partition.n_rows)
-    return checked if _range(part) == expected else BadReceipt(path, part, "the part file has other rows")
+    return checked if _range(part) == expected else BadReceipt(place, part, "the part file has other rows")
 
 
 def digest_scores(folder: RunFolder) -> str:

@@ -27,7 +27,8 @@ from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.layout import TableLayout
 from cinchona.screening.lease import is_current
 from cinchona.screening.parts import REJECTED, PartitionRows, build_part, write_part
-from cinchona.screening.receipts import Receipt, commit_receipt, read_receipt
+from cinchona.screening.receipt_book import book_of, commit_receipt
+from cinchona.screening.receipts import Receipt
 from cinchona.screening.scorers import ScorerSource
 from cinchona.screening.scoring import score_in_batches
 from cinchona.screening.threads import one_thread
@@ -77,7 +78,7 @@ class PartitionWork:
 
     def finished(self, partition: Partition) -> Receipt | None:
         """The receipt of ``partition``, if some attempt has committed it."""
-        receipt = read_receipt(RunFolder(Path(self.root)).receipt(partition.partition_id))
+        receipt = book_of(Path(self.root)).find(partition.partition_id)
         return receipt if receipt is not None and receipt.plan == self.plan else None
 
     def commit(self, partition: Partition, table: pa.Table, watch: Stopwatch) -> Receipt:

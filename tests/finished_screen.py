@@ -18,7 +18,8 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.layout import EndpointColumn, TableLayout
 from cinchona.screening.plan import Plan, PlanInput, PlanModel
-from cinchona.screening.receipts import Receipt, commit_receipt
+from cinchona.screening.receipt_book import commit_receipt
+from cinchona.screening.receipts import Receipt
 
 DRUGS = (
     ("aspirin", "CC(=O)Oc1ccccc1C(=O)O"),

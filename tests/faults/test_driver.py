@@ -52,7 +52,7 @@ def stamps(folder: Path) -> dict[str, int]:
     return {p.name: p.stat().st_mtime_ns for p in RunFolder(folder).receipt_files()}
 
 
-@pytest.mark.parametrize("point", FAILPOINTS)
+@pytest.mark.parametrize("point", [point for point in FAILPOINTS if not point.startswith("pack.")])
 def test_killed_at_any_point_and_resumed(point, library, clean, tmp_path):
     out = tmp_path / "run"
     where = f"{point}:3" if point.startswith(("part.", "receipt.")) else point
@@ -73,6 +73,27 @@ def test_killed_at_any_point_and_resumed(point, library, clean, tmp_path):
     assert len(list(RunFolder(out).part_files())) == PARTITIONS, "leftovers of the dead attempt"
     assert score_table(out)["row_id"].to_pylist() == list(range(ROWS))
     assert status(out).state == "finished"
+    assert not [p.name for p in out.rglob(".*")], "temporary files stay behind"
+
+
+@pytest.mark.parametrize("point", [point for point in FAILPOINTS if point.startswith("pack.")])
+@pytest.mark.parametrize("number", [1, 2])
+def test_killed_while_receipts_are_packed(point, number, library, clean, tmp_path):
+    """By twos: each receipt is in its own file, in a pack or in both, and nothing is done again."""
+    out = tmp_path / "run"
+    settings = small_settings(watch={"watchdog": False, "pack_receipts": 2})
+    where = point if point == "pack.between_files" else f"{point}:{number}"
+    assert ended(start_driver(library, out, settings=settings, environment={VARIABLE: where})) == -signal.SIGKILL
+    parts = {p.name: p.stat().st_mtime_ns for p in RunFolder(out).part_files()}
+    committed = status(out).partitions_done
+    assert committed == len(parts) == (2 if point == "pack.between_files" else 2 * number)
+    result = resume(out, model=CheapScorer())
+    assert result.scores_digest == clean[CheapScorer()].scores_digest
+    assert result.hits == clean[CheapScorer()].hits
+    after = {p.name: p.stat().st_mtime_ns for p in RunFolder(out).part_files()}
+    assert parts.items() <= after.items(), "committed partitions were done again"
+    assert len(after) == status(out).partitions_done == PARTITIONS
+    assert stamps(out) == {}, "all six are packed"
     assert not [p.name for p in out.rglob(".*")], "temporary files stay behind"
 
 

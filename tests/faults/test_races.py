@@ -14,7 +14,7 @@ from cinchona.pipelines.screen import resume, screen
 from cinchona.screening.failpoints import VARIABLE
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.plan import load_plan, partitions
-from cinchona.screening.receipts import read_receipts
+from cinchona.screening.receipt_book import ReceiptBook
 from cinchona.screening.scorers import ObjectScorer
 from cinchona.screening.work import PartitionWork
 
@@ -58,7 +58,7 @@ def test_fifty_races_of_two_attempts(tmp_path):
         racer.join(60)
         assert racer.exitcode == 0
     folder = RunFolder(out)
-    receipts = {r.partition_id: r for r in read_receipts(folder)}
+    receipts = {r.partition_id: r for r in ReceiptBook(folder).receipts()}
     assert sorted(receipts) == list(range(RACES))
     assert all(receipts[partition].file == file for partition, _, _, file in told), "the two were told different things"
     assert len(list(folder.part_files())) > RACES, "nobody ever lost a race, so nothing was shown"

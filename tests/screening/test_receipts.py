@@ -17,15 +17,8 @@ from small_screens import nci_library, small_settings
 from cinchona.pipelines.screen import screen
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.plan import load_plan
-from cinchona.screening.receipts import (
-    BadReceipt,
-    Receipt,
-    commit_receipt,
-    quarantine,
-    read_receipt,
-    read_receipts,
-    verify_receipt,
-)
+from cinchona.screening.receipt_book import ReceiptBook, commit_receipt
+from cinchona.screening.receipts import BadReceipt, Receipt, read_receipt
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +36,11 @@ def run(finished, tmp_path) -> RunFolder:
 
 
 def check(run: RunFolder, partition: int = 1, *, deep: bool = True) -> Receipt | BadReceipt:
-    return verify_receipt(run, run.receipt(partition), load_plan(run), deep=deep)
+    return ReceiptBook(run).check(partition, load_plan(run), deep=deep)
 
 
 def test_a_finished_run_has_valid_receipts(run):
-    receipts = sorted(read_receipts(run), key=lambda r: r.partition_id)
+    receipts = sorted(ReceiptBook(run).receipts(), key=lambda r: r.partition_id)
     assert [(r.first_row, r.rows) for r in receipts] == [(0, 100), (100, 100), (200, 50)]
     assert all(check(run, i) == receipts[i] for i in range(3))
     assert all(r.rows == r.scored + r.rejected == r.histogram.total for r in receipts)
@@ -115,7 +108,7 @@ def test_quarantine_keeps_everything_and_frees_the_partition(run):
     for i in range(2):
         part = run.root / check(run).file
         os.truncate(part, 10 + i)
-        quarantine(run, check(run))
+        ReceiptBook(run).quarantine([check(run)])
         assert not run.receipt(1).exists()
         assert not part.exists()
         receipt = check(run, 0)
