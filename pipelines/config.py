@@ -9,6 +9,7 @@ from pydantic import Field
 from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, StandardizeConfig
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
+from cinchona.models.domain.config import DomainConfig
 from cinchona.screening.config import ExecutorConfig, ScreenConfig, SpaceConfig
 from cinchona.settings import Config
 
@@ -46,6 +47,8 @@ class Settings(Config):
     """How it is trained."""
     choice: ChoiceConfig = Field(default_factory=ChoiceConfig)
     """Which model is trained, and how ``auto`` finds out."""
+    domain: DomainConfig = Field(default_factory=DomainConfig)
+    """What the model folder keeps of the training compounds."""
     pretraining: PretrainingConfig = Field(default_factory=PretrainingConfig)
     """How an encoder is pretrained."""
     screen: ScreenConfig = Field(default_factory=ScreenConfig)

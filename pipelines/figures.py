@@ -10,7 +10,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -149,17 +149,17 @@ def lines_svg(
     x_label: str,
     y_label: str,
     guide: tuple[Point, Point] | None = None,
+    legend: Literal["top", "bottom"] | None = None,
 ) -> str:
-    """Draw named lines through points, with a legend and an optional dashed guide."""
+    """Draw named lines through points, with a legend (at the bottom beside a guide, unless asked otherwise) and a dashed guide."""
     ends = [p[0] for _, c in lines for p in c]
     x = Axis(min(ends), max(*ends, min(ends) + 1e-9), _LEFT, WIDTH - _RIGHT)
     y = Axis(*y_range, HEIGHT - _BOTTOM, _TOP)
     body = "" if guide is None else _polyline(x, y, guide, "gu")
     for css, (name, points) in zip(_SERIES, lines, strict=False):
         body += f'<g class="{css}"><title>{html.escape(name)}</title>{_polyline(x, y, points, "li")}</g>'
-    body += _legend(
-        [name for name, _ in lines], top=_TOP + 4 if guide is None else HEIGHT - _BOTTOM - 18 * len(lines) - 4
-    )
+    on_top = legend == "top" or (legend is None and guide is None)
+    body += _legend([name for name, _ in lines], top=_TOP + 4 if on_top else HEIGHT - _BOTTOM - 18 * len(lines) - 4)
     told = f"{y_label} over {x_label}: " + "; ".join(f"{n} ends at {c[-1][1]:.3g}" for n, c in lines)
     return _chart(body, x, y, names=(x_label, y_label), told=told)
 

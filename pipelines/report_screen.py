@@ -21,6 +21,7 @@ from cinchona.models.folder import model_fingerprint, read_trust
 from cinchona.pipelines.figures import histogram_svg
 from cinchona.pipelines.report_hits import Column, Hit, columns_of, flags_of, hit_rows
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
+from cinchona.pipelines.report_screen_domain import domain_facts
 from cinchona.screening.cascade import CascadeRecord
 from cinchona.screening.cascade_audit import audit_run
 from cinchona.screening.folder import RunFolder
@@ -80,6 +81,8 @@ class ScreenView:
     hits: list[Hit]
     flags: list[str]
     has_domain: bool
+    domain: list[tuple[str, str]]
+    """Shares of library and hits inside the model's domain, and what it means."""
     origin: list[Facts]
     software: list[tuple[str, str]]
     metrics: list[MetricsTable]
@@ -117,6 +120,7 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
         hits=list(hit_rows(shown, columns, plan.layout)),
         flags=flags_of(shown),
         has_domain="in_domain" in plan.layout.details,
+        domain=list(domain_facts(folder, plan, hits, trust)),
         origin=list(_origin(plan, manifest, trust)),
         software=[(k, str(v)) for k, v in (manifest.versions | manifest.host).items()],
         metrics=metrics_tables(trust),

@@ -36,6 +36,7 @@ from cinchona.pipelines.chosen import fit_chosen
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.pipelines.report import write_training_report
+from cinchona.pipelines.train_domain import learn_domain
 from cinchona.pipelines.train_tracking import log_begin, log_end, tags_of
 from cinchona.protocols import Tracker
 from cinchona.records import CompoundBatch
@@ -168,7 +169,7 @@ def train(
 
 def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:
     """Digest of everything that decides the model and its figures."""
-    included = {"standardize", "curation", "split", "network", "training"}
+    included = {"standardize", "curation", "split", "network", "training", "domain"}
     if settings.choice.model != "network":
         included |= {"choice"}
     return digest_json([data.digest, settings.model_dump(mode="json", include=included), seed])
@@ -195,6 +196,7 @@ def _fit(data: AssayTable, split: Split, settings: Settings, *, seed: int, check
         if settings.choice.model == "network"
         else fit_chosen(data, split, settings, seed=seed)
     )
+    learn_domain(model, data, split, settings, seed=seed)
     lower, trees = settings.training.lower_is_better, settings.training.forest_trees
     baselines = fit_baselines(data, split, seed=seed, n_trees=trees, lower_is_better=lower)
     models: dict[str, ArrayScorer] = {settings.choice.model: model, **baselines}

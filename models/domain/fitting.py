@@ -15,7 +15,7 @@ from cinchona.models.domain.folding import Folding, OnBits
 from cinchona.models.domain.index import NearestIndex
 from cinchona.models.domain.measure import BARS, DomainMeasure, histogram
 from cinchona.models.domain.profile import Profile
-from cinchona.models.domain.threshold import Threshold, error_threshold, quantile_threshold
+from cinchona.models.domain.threshold import QUANTILE, Threshold, error_threshold, quantile_threshold
 from cinchona.models.fingerprinting import parsed_molecules
 from cinchona.models.intervals import bootstrap
 from cinchona.records import CompoundBatch, Endpoint
@@ -36,13 +36,14 @@ class HeldOut:
     """Absolute error in the unit of each target, of a probability for classes; float64, (k, t), NaN where there is none."""
 
 
-def fit_domain(
+def fit_domain(  # noqa: PLR0913 - compounds, what is known of them, and how
     smiles: Sequence[str],
     *,
     endpoints: Sequence[Endpoint],
     folding: Folding,
     held_out: HeldOut | None = None,
     ids: Sequence[str] | None = None,
+    quantile: float = QUANTILE,
     seed: int,
 ) -> DomainMeasure:
     """Remember the training compounds as fingerprints and find out what a distance means.
@@ -53,6 +54,7 @@ def fit_domain(
         folding: How compounds become bits.
         held_out: Errors; without them the thresholds come from the distances between training compounds.
         ids: Ids of the compounds, if the model may tell them; None keeps none.
+        quantile: Share of the training compounds within the threshold where errors do not tell one.
         seed: Seed of the shuffling and of samples of large sets.
 
     Raises:
@@ -64,7 +66,7 @@ def fit_domain(
         raise ShapeError.of("training compounds", (len(words),), "at least two")
     order = _canonical_order(words)
     own = _own_distances(bits, words, seed=seed)
-    plain = quantile_threshold(own)
+    plain = quantile_threshold(own, quantile=quantile)
     thresholds = tuple(_threshold(held_out, column, seed=seed) or plain for column in range(len(endpoints)))
     return DomainMeasure(
         folding, words[order], thresholds, histogram(own), Profile.of(smiles, salt=folding.salt),

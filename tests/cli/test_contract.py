@@ -29,6 +29,7 @@ CONTRACT = {
     "fsck": (["DIR"], {"--repair"}),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
+    "domain": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "data list": ([], set()),
     "data check": (["FILE"], {"--target", "--limit"}),
     "data prepare": (["LIBRARY..."], {"--out", "--seed", "--descriptor"}),
@@ -104,6 +105,7 @@ class TestNames:
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
             "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
+            "domain": {"--model"},
             "work": {"--task", "--of"}, "merge": {"--out"},
         }  # fmt: skip
 

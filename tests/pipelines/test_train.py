@@ -117,7 +117,8 @@ def test_the_folder_is_a_model_folder_with_a_trust_record(trained):
     assert trust["data"]["compounds"] == 40
     assert trust["data"]["targets"][0]["labels"] == 39
     assert trust["leakage"]["n_test"] == result.parts["test"]
-    assert (trust["calibration"], trust["conformal"], trust["domain"]) == (None, None, None)
+    assert (trust["calibration"], trust["conformal"]) == (None, None)
+    assert [threshold["basis"] for threshold in trust["domain"]["thresholds"]] == ["quantile"] * 2
     assert trust["training"]["run_id"] == "run-1"
 
 
@@ -143,8 +144,8 @@ def test_nothing_else_is_left(trained):
     base, result, _ = trained
     assert sorted(path.name for path in base.iterdir()) == ["assay.csv", "model"]
     assert {path.name for path in result.folder.iterdir()} == {
-        "config.json", "golden.json", "trust.json", "weights.safetensors", "rejects.parquet", "manifest.json", "report",
-        "baselines",
+        "config.json", "golden.json", "trust.json", "trust.safetensors", "weights.safetensors", "rejects.parquet",
+        "manifest.json", "report", "baselines",
     }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "fsck": ("cinchona.cli.fsck", "Say what is wrong with the folder of a screen, and repair it."),
     "predict": ("cinchona.cli.predict", "Predict a few compounds."),
     "evaluate": ("cinchona.cli.evaluate", "Compare a model's predictions with measurements."),
+    "domain": ("cinchona.cli.domain", "Compare a library with what a model was trained on."),
     "data": ("cinchona.cli.data", "Known data sets, and checks of your own."),
     "models": ("cinchona.cli.models", "Look at models, register and promote them."),
     "signals": ("cinchona.cli.signals", "Safety signals from adverse-event reports."),
