@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from cinchona.experiments.note import MAX_CHARACTERS, escape, number, table
 from cinchona.models.folder import model_fingerprint, read_trust
+from cinchona.pipelines.card_words import limits_of_record, standing
+from cinchona.pipelines.report_domain import domain_notes
 
 _USE: Final = (
     "Takes a table with a column `smiles`. Installed code and safetensors only: loading it unpickles nothing. "
@@ -31,7 +33,10 @@ def model_card(folder: Path, name: str) -> str:
         _endpoints(config.get("endpoints") or []),
         *_origin(trust),
         *_figures(trust.get("metrics") or []),
+        *(escape(text) for text in standing(trust)),
+        *_known(trust),
         _unknown(trust),
+        *_limits(trust),
         _USE,
     ]
     return "\n\n".join(p for p in parts if p)[:MAX_CHARACTERS]
@@ -74,6 +79,21 @@ def _cell(metric: Mapping[str, Any]) -> str:
         if lower is None or upper is None
         else f"{number(estimate)} ({number(lower)} to {number(upper)})"
     )
+
+
+def _known(trust: Mapping[str, Any]) -> Iterator[str]:
+    """Calibration and domain in a few sentences."""
+    for entry in ((trust.get("calibration") or {}).get("endpoints") or ())[:_MAX_TARGETS]:
+        if isinstance(entry.get("coverage"), int | float) and isinstance(entry.get("level"), int | float):
+            yield f"{escape(str(entry.get('target')))}: intervals of {entry['level']:.0%} held {entry['coverage']:.1%} of the test labels."
+    for name, text in domain_notes(trust.get("domain")):
+        yield f"{escape(name)}: {escape(text)}"
+
+
+def _limits(trust: Mapping[str, Any]) -> Iterator[str]:
+    told = [escape(text) for text in limits_of_record(trust)]
+    if told:
+        yield "\n".join(f"- {text}" for text in told)
 
 
 def _unknown(trust: Mapping[str, Any]) -> str:

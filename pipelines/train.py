@@ -32,6 +32,7 @@ from cinchona.models.scorers import ArrayScorer
 from cinchona.models.train import fit_ensemble
 from cinchona.models.training_state import EpochRecord
 from cinchona.models.trust import trust_record
+from cinchona.pipelines.card import write_card
 from cinchona.pipelines.chosen import fit_chosen
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
@@ -259,6 +260,7 @@ def _write_companions(folder: Path, data: AssayTable, fitted: _Fitted, *, settin
     with atomic_path(folder / "report" / "heldout.parquet") as draft:
         pq.write_table(fitted.heldout, draft)
     write_training_report(folder, predictions=fitted.heldout, curves=fitted.curves)
+    write_card(folder, folder / "report", heldout=fitted.heldout)
     counts = {"rows": data.n_in, "rejected": len(data.rejects), "compounds": len(data)}
     config = mask_secrets(settings.model_dump(mode="json"))
     Manifest(kind="train", seed=seed, config=config, counts=counts).write(folder / "manifest.json")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -15,10 +16,14 @@ from cinchona.digests import digest_json
 from cinchona.files import write_text
 from cinchona.masking import mask_secrets
 from cinchona.models.evaluation import Evaluation, evaluations_table
+from cinchona.pipelines.card import HTML, JSON
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.quality_figures import quality_pictures
 from cinchona.pipelines.report_training import target_figure
 from cinchona.protocols import TrackedRun
+
+_LEAD: Final = 2_000
+"""Characters of the card that lead the description of a run."""
 
 
 def tags_of(data: AssayTable, split: Split, seed: int) -> dict[str, str]:
@@ -56,8 +61,16 @@ def log_end(
             write_text(Path(scratch, name), svg)
             run.log_artifact(Path(scratch, name), folder="pictures")
     run.log_artifact(folder / "report" / "heldout.parquet", folder="heldout")
-    run.log_artifact(folder / "report" / "report.html")
+    for name in ("report.html", HTML, JSON):
+        run.log_artifact(folder / "report" / name)
+    run.set_tags({"description": _lead(folder)})
     run.log_model(folder, name="model")
+
+
+def _lead(folder: Path) -> str:
+    """What a reader of the run should know first: where the model stands, and its limits."""
+    card = json.loads((folder / "report" / JSON).read_bytes())
+    return " ".join([*card["standing"], *card["limits"]])[:_LEAD]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

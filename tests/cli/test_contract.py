@@ -35,6 +35,7 @@ CONTRACT = {
     "data prepare": (["LIBRARY..."], {"--out", "--seed", "--descriptor"}),
     "models list": (["[DIR]"], {"--registered"}),
     "models show": (["MODEL"], set()),
+    "models card": (["MODEL"], {"--out"}),
     "models register": (["SOURCE"], {"--name"}),
     "models promote": (["MODEL"], {"--test", "--target", "--unseen", "--margin"}),
     "models compare": (["MODEL", "OTHER"], {"--test", "--target"}),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cinchona.errors import InputError
+
+if TYPE_CHECKING:
+    from cinchona.cli.common import Common
 
 _DEPTH: Final = 4
 _MAX_BYTES: Final = 10_000_000
@@ -46,6 +49,27 @@ def describe(folder: Path) -> dict[str, Any]:
         ],
         **{part: trust[part] for part in ("data", "split", "metrics", "calibration", "domain") if trust.get(part)},
     }
+
+
+def show_card(common: Common, folder: Path, out: Path | None) -> None:
+    """Show the card of the model in ``folder`` and write it to ``out``, if that is given.
+
+    Raises:
+        ModelFileError: if the folder is damaged.
+    """
+    from cinchona.cli.output import emit, show
+    from cinchona.pipelines.card import model_card, write_card
+
+    card = model_card(folder) if out is None else write_card(folder, out)
+    if common.as_json:
+        show(common, card.to_json())
+        return
+    for title, texts in (("For", card.use), ("Beside the baselines", card.standing), ("Limits", card.limits)):
+        emit(f"{title}:")
+        for text in texts:
+            emit(f"  - {text}")
+    if out is not None:
+        emit(f"written: {out / 'card.html'}, {out / 'card.json'}")
 
 
 def _configs(folder: Path, depth: int) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cinchona.cli.common import Common, Out, command, new_app
+from cinchona.cli.common import Common, OptionalOut, Out, command, new_app
 from cinchona.cli.model_registry import compare_models, promote_model, register_model
 
 app = new_app("Look at models, register and promote them.", group=True)
@@ -64,6 +64,25 @@ def show_model(
     figures = found.pop("metrics", [])
     show_record(found)
     show_figures(figures)
+
+
+@command(app, "card")
+def card_of_model(
+    common: Common,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model folder, models:/NAME, or models:/NAME@champion.")
+    ],
+    *,
+    out: OptionalOut = None,
+) -> None:
+    """Make the card of a model: what it is for, how far it is right, where it fails, and its limits.
+
+    --out writes card.html and card.json; training leaves both in the folder report/ of the model.
+    """
+    from cinchona.cli.model_cards import show_card
+    from cinchona.cli.tracking import local_model
+
+    show_card(common, Path(local_model(model, common)), out)
 
 
 @command(app, "import")

@@ -1,0 +1,153 @@
+"""The card says in words what the figures of the model say, names a planted weakness, and shows nobody's markup."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from finished_screen import DRUGS, HOSTILE, TRUST, write_model
+from weak_spots import planted
+
+from cinchona.errors import InputError, ModelFileError
+from cinchona.pipelines.card import model_card, write_card
+from cinchona.pipelines.card_words import intended_use, limits, standing
+from cinchona.pipelines.report_card import card_view
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("card") / "model"
+    write_model(out)
+    return out
+
+
+def heldout(smiles, measured, predicted, **columns):
+    n = len(smiles)
+    table = {"smiles": smiles, "target": ["pIC50"] * n, "measured": measured, "predicted": predicted}
+    return pa.table(table | columns)
+
+
+def metric(model, estimate, *, half=0.05, name="rmse", target="pIC50"):
+    return {"model": model, "target": target, "metric": name, "estimate": estimate, "lower": estimate - half, "upper": estimate + half}  # fmt: skip
+
+
+def test_a_planted_weakness_is_told_in_words_and_numbers(folder, tmp_path):
+    smiles, measured, predicted = planted()
+    card = write_card(folder, tmp_path, heldout=heldout(smiles, measured, predicted))
+    assert any("worse for the series c1ccc2[nH]ccc2c1" in text for text in card.limits)
+    written = json.loads((tmp_path / "card.json").read_text())
+    (weak,) = written["weak"]
+    assert weak["series"][0]["scaffold"] == "c1ccc2[nH]ccc2c1"
+    assert weak["series"][0]["worse"]
+    assert weak["compounds"] == len(smiles)
+    assert written["trust"]["data"]["digest"] == TRUST["data"]["digest"]
+    page = (tmp_path / "card.html").read_text()
+    assert "worse</strong>" in page
+    assert page.count("<svg") == 2  # the scaffolds
+
+
+def test_bounds_and_gaps_do_not_count(folder):
+    smiles, measured, predicted = planted()
+    measured[0], predicted[1] = math.nan, math.nan
+    censor = np.zeros(len(smiles), np.int8)
+    censor[2] = 1
+    card = model_card(folder, heldout=heldout(smiles, measured, predicted, censor=censor))
+    assert card.weak[0].compounds == len(smiles) - 3
+
+
+def test_without_held_out_predictions_that_is_said(folder, tmp_path):
+    card = write_card(folder, tmp_path)
+    assert card.weak == ()
+    assert any("Where it fails is not known" in text for text in card.limits)
+    assert "this is not known" in (tmp_path / "card.html").read_text()
+
+
+def test_held_out_predictions_of_the_folder_are_read(tmp_path):
+    write_model(tmp_path / "model")
+    (tmp_path / "model" / "report").mkdir()
+    smiles, measured, predicted = planted()
+    pq.write_table(heldout(smiles, measured, predicted), tmp_path / "model" / "report" / "heldout.parquet")
+    assert model_card(tmp_path / "model").weak[0].compounds == len(smiles)
+    (tmp_path / "model" / "report" / "heldout.parquet").write_bytes(b"no table")
+    with pytest.raises(InputError, match="cannot be read"):
+        model_card(tmp_path / "model")
+    pq.write_table(pa.table({"smiles": ["C"]}), tmp_path / "model" / "report" / "heldout.parquet")
+    with pytest.raises(InputError, match="cannot be read"):
+        model_card(tmp_path / "model")
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(ModelFileError):
+        model_card(tmp_path)
+
+
+def test_nothing_from_a_file_becomes_markup(folder, tmp_path):
+    smiles = [*HOSTILE, *(s for _, s in DRUGS)]
+    rng = np.random.default_rng(0)
+    table = heldout(smiles, rng.normal(size=len(smiles)), rng.normal(size=len(smiles)))
+    write_card(folder, tmp_path, name=HOSTILE[0] + HOSTILE[1], heldout=table)
+    page = (tmp_path / "card.html").read_text()
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "49" not in page.partition("Model card")[2][:60]
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    "own,rival,words",
+    [
+        (0.5, 0.9, "better than the best baseline (forest, 0.9 (0.85 to 0.95))."),
+        (0.9, 0.5, "worse than the best baseline (forest, 0.5 (0.45 to 0.55))."),
+        (0.5, 0.52, "better than the best baseline (forest, 0.52 (0.47 to 0.57)); their intervals overlap"),
+        (0.5, 0.5, "no different from"),
+    ],
+)
+def test_standing_beside_the_baselines(own, rival, words):
+    trust = {"metrics": [metric("network", own), metric("forest", rival), metric("mean", 1.4)]}
+    (sentence,) = standing(trust)
+    assert words in sentence
+
+
+def test_of_a_class_higher_is_better():
+    targets = [{"name": "toxic", "kind": "classification", "mean": 0.2}]
+    metrics = [metric(m, e, name="roc_auc", target="toxic") for m, e in (("network", 0.6), ("forest", 0.8), ("mean", 0.5))]  # fmt: skip
+    (sentence,) = standing({"data": {"targets": targets}, "metrics": metrics})
+    assert sentence.startswith("toxic: ROC AUC 0.6 (0.55 to 0.65), worse than the best baseline (forest, 0.8")
+    assert any("share of actives in training was 0.2" in text for text in intended_use([{"name": "toxic"}], {"data": {"targets": targets}}))  # fmt: skip
+
+
+def test_what_is_not_known_and_what_is_doubtful_is_told():
+    trust = {"split": {"kind": "random", "test": 40}, "leakage": {"duplicates": 1, "twins": 2}, "data": {"targets": [{"bounds": 7}]}}  # fmt: skip
+    told = " ".join(limits(trust, (), looked=True))
+    for words in ("drawn at random", "40 compounds only", "3 test compounds are duplicates", "7 labels are bounds",
+                  "not calibrated", "domain is not known", "No series or property range"):  # fmt: skip
+        assert words in told
+    assert next(limits({}, (), looked=True)).startswith("What it was trained and tested on")
+    known = trust | {"conformal": {"kind": "x"}, "domain": {"thresholds": [{"basis": "error"}]}}
+    told = " ".join(limits(known, (), looked=True))
+    assert "not calibrated" not in told
+    assert "domain" not in told
+
+
+def test_calibration_and_domain_are_shown(folder):
+    card = model_card(folder)
+    entry = {"target": "pIC50", "kind": "regression", "level": 0.9, "n": 98, "coverage": 0.91, "coverage_interval": [0.84, 0.95],
+             "width": 1.2, "levels": [0.1, 0.5, 0.9], "found": [0.12, 0.5, 0.91]}  # fmt: skip
+    evidence = {"targets": [{"target": "pIC50", "spearman": 0.4, "lower": 0.2, "upper": 0.5, "errors": [0.1] * 10 + [0.4] * 10}]}  # fmt: skip
+    domain = {"compounds": 9, "own": [1] * 20, "evidence": evidence,
+              "thresholds": [{"distance": 0.5, "meaning": "Beyond it, errors grow.", "basis": "error"}]}  # fmt: skip
+    card.trust.update(calibration={"part": "test", "endpoints": [entry]}, domain=domain)
+    view = card_view(card)
+    ((target, figures, picture),) = view.calibration
+    assert target == "pIC50"
+    assert dict(figures)["coverage"] == "0.91"
+    assert dict(figures)["coverage, 95 % interval"] == "0.84 to 0.95"
+    assert "<polyline" in picture
+    assert ("threshold", "Beyond it, errors grow.") in view.domain
+    assert "<polyline" in view.errors[0][1]
+    card.trust["calibration"]["endpoints"] = [{"target": "a", "bins": [{"promised": 0.1, "found": 0.2}]}, "nonsense"]
+    assert card_view(card).calibration == [("a", [], "")]
