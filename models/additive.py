@@ -16,6 +16,7 @@ from cinchona.models.engine.additive_block import AdditiveBlock
 from cinchona.models.engine.directed import CodedGraphs
 from cinchona.models.engine.gemm import Gemm
 from cinchona.models.engine.graphs import FeatureRows
+from cinchona.models.engine.partial import DirectedEncoders
 from cinchona.protocols import Scorer
 from cinchona.records import Direction, Endpoint
 
@@ -24,7 +25,7 @@ from cinchona.records import Direction, Endpoint
 class AdditiveModel:
     """A scorer as sums over atoms."""
 
-    rows_of: FeatureRows
+    features: FeatureRows
     """Feature schema of all networks."""
     blocks: tuple[AdditiveBlock, ...]
     """Networks that the objective needs, at least one block."""
@@ -51,20 +52,38 @@ class AdditiveModel:
     @property
     def bias(self) -> np.ndarray:
         """What the first layers add for each product, float32, shape (width,)."""
-        parts = [m.summand @ m.head[0][0] + m.head[0][1] for block in self.blocks for m in block.members]
-        return np.concatenate(parts).astype(np.float32)
+        return np.concatenate([m.bias for block in self.blocks for m in block.members]).astype(np.float32)
+
+    @property
+    def states_width(self) -> int:
+        """Length of an atom's state in all networks together."""
+        return sum(block.encoders.width for block in self.blocks)
 
     def rows(self, graphs: CodedGraphs, atoms: np.ndarray, multiply: Gemm) -> np.ndarray:
         """What ``atoms`` (int, shape (a,)) contribute to the first layers of all heads, float32, shape (a, width)."""
-        parts = []
-        for block in self.blocks:
-            states = block.encoders.states(graphs, atoms, multiply)
-            at = 0
-            for member in block.members:
-                width = len(member.factor)
-                parts.append(multiply(states[:, at : at + width] * member.factor, member.head[0][0]))
-                at += width
-        return np.concatenate(parts, axis=1)
+        states = [block.encoders.states(graphs, atoms, multiply) for block in self.blocks]
+        return self.rows_of(np.concatenate(states, axis=1), multiply)
+
+    @property
+    def is_one_way(self) -> bool:
+        """Whether the last ReLU takes a sum over neighbours none of which knows the atom; then :meth:`inputs` gives it."""
+        return all(isinstance(block.encoders, DirectedEncoders) for block in self.blocks)
+
+    def inputs(self, graphs: CodedGraphs, atoms: np.ndarray, multiply: Gemm) -> np.ndarray:
+        """What the last ReLU of all encoders takes for ``atoms``, float32, shape (a, states_width)."""
+        encoders = [block.encoders for block in self.blocks]
+        return np.concatenate(
+            [e.inputs(graphs, atoms, multiply) for e in encoders if isinstance(e, DirectedEncoders)], axis=1
+        )
+
+    def rows_of(self, states: np.ndarray, multiply: Gemm) -> np.ndarray:
+        """What atoms in these states (float32, shape (a, states_width)) contribute, float32, shape (a, width)."""
+        at, parts = 0, []
+        for member in (m for block in self.blocks for m in block.members):
+            width = len(member.weight)
+            parts.append(multiply(np.ascontiguousarray(states[:, at : at + width]), member.weight))
+            at += width
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def outputs(self, first: np.ndarray, multiply: Gemm) -> list[np.ndarray]:
         """From sums at the first layers (float32, shape (n, width), bias included) to raw outputs.
@@ -76,8 +95,8 @@ class AdditiveModel:
         for block in self.blocks:
             outs = []
             for member in block.members:
-                width = member.head[0][0].shape[1]
-                outs.append(_behind_first(first[:, at : at + width], member.head[1:], multiply))
+                width = len(member.bias)
+                outs.append(_behind_first(first[:, at : at + width], member.layers, multiply))
                 at += width
             raw.append(np.stack(outs))
         return raw
@@ -121,17 +140,17 @@ def quick_head(model: AdditiveModel, objective: str) -> QuickHead | None:
     """
     sign, name = (-1.0, objective[1:]) if objective.startswith("-") else (1.0, objective)
     found = [block for block in model.blocks if name in block.endpoints]
-    if len(model.blocks) != 1 or len(found) != 1 or any(len(m.head) != 2 for m in found[0].members):
+    if len(model.blocks) != 1 or len(found) != 1 or any(len(m.layers) != 1 for m in found[0].members):
         return None
     block = found[0]
     k, count = block.endpoints.index(name), len(block.members)
-    widths = [m.head[0][0].shape[1] for m in block.members]
+    widths = [len(m.bias) for m in block.members]
     scale = np.ones(count) if block.is_class[k] else block.scale[:, k]
     constant = 0.0 if block.is_class[k] else sign * float(block.mean[:, k].mean())
     return QuickHead(
-        weight=np.concatenate([m.head[1][0][:, k] for m in block.members]).astype(np.float32),
+        weight=np.concatenate([m.layers[0][0][:, k] for m in block.members]).astype(np.float32),
         segment=np.concatenate([[0], np.cumsum(widths)]).astype(np.int64),
-        bias=np.array([m.head[1][1][k] for m in block.members], np.float32),
+        bias=np.array([m.layers[0][1][k] for m in block.members], np.float32),
         factor=(sign * scale / count).astype(np.float32),
         constant=constant,
         logistic=block.is_class[k],

@@ -16,13 +16,13 @@ from cinchona.models.engine.partial import DirectedEncoders, Encoders
 class Member:
     """One network behind its encoder."""
 
-    factor: np.ndarray
-    """From the sum of atom states (divided by the number of atoms for a mean readout) to the molecule vector, float32,
-    shape (d,): the readout's constant and the factor of a normalization."""
-    summand: np.ndarray
-    """What a normalization adds, float32, shape (d,)."""
-    head: tuple[tuple[np.ndarray, np.ndarray], ...]
-    """Layers as (weight (d_in, d_out), bias (d_out,)), ReLU in between."""
+    weight: np.ndarray
+    """From the sum of atom states (divided by the number of atoms for a mean readout) to the first layer of the head, float32,
+    shape (d, width): the readout's constant and the factor of a normalization are in it."""
+    bias: np.ndarray
+    """What the first layer adds, a normalization's summand included, float32, shape (width,)."""
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    """Further layers of the head as (weight (d_in, d_out), bias (d_out,)), ReLU before each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class AdditiveBlock:
     @property
     def width(self) -> int:
         """Units of the first layers of all heads together."""
-        return sum(m.head[0][0].shape[1] for m in self.members)
+        return sum(len(m.bias) for m in self.members)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +82,7 @@ def additive_block(
         answers: What they predict.
     """
     constant = np.float32(1.0 / config.norm if config.readout == "norm" else 1.0)
-    width = encoders.width // len(heads)
-    members = tuple(_member(head, affine, constant, width) for head, affine in heads)
+    members = tuple(_member(head, affine, constant) for head, affine in heads)
     return AdditiveBlock(
         encoders, members, answers.endpoints, answers.is_class, answers.scale, answers.mean, config.readout == "mean"
     )
@@ -95,10 +94,12 @@ def directed_block(networks: Sequence[EngineNetwork], config: GraphNetConfig, an
     return additive_block(encoders, [(network.head, network.affine) for network in networks], config, answers)
 
 
-def _member(head: Head, affine: Affine | None, constant: np.float32, width: int) -> Member:
+def _member(head: Head, affine: Affine | None, constant: np.float32) -> Member:
+    weight, bias = head[0]
     if affine is None:
-        return Member(np.full(width, constant), np.zeros(width, np.float32), head)
-    return Member(constant * affine[0], affine[1], head)
+        return Member(constant * weight, bias, head[1:])
+    scaled = np.ascontiguousarray((constant * affine[0])[:, None] * weight, np.float32)
+    return Member(scaled, np.asarray(affine[1] @ weight + bias, np.float32), head[1:])
 
 
 __all__ = ["AdditiveBlock", "Answers", "Member", "additive_block", "directed_block"]

@@ -106,6 +106,25 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
 
 def atom_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
     """Final state of each atom group of ``plan``, float32, shape (len(plan.atoms), d_hidden); arguments as of :func:`encode`."""
+    out = _atom_messages(_bond_states(graphs, plan, weights, multiply), plan, weights, multiply)
+    add_rows_relu(out, _atom_base(graphs, weights, multiply), graphs.atom_codes[plan.atoms.representatives])
+    return out
+
+
+def atom_inputs(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
+    """What the last ReLU takes for each atom group: a sum over incoming bonds; shape and arguments as of :func:`atom_states`."""
+    out = _atom_messages(_bond_states(graphs, plan, weights, multiply), plan, weights, multiply)
+    own = _atom_base(graphs, weights, multiply)[graphs.atom_codes[plan.atoms.representatives]]
+    return np.asarray(out + own, np.float32)
+
+
+def _atom_base(graphs: CodedGraphs, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
+    """What each atom code adds of itself, float32, shape (n_atom_codes, d_hidden)."""
+    return np.asarray(multiply(graphs.atom_rows, weights.w_out_atom) + weights.b_o, np.float32)
+
+
+def _bond_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
+    """Last state of each group of directed bonds, float32, shape (n_groups, d_hidden)."""
     own = plan.levels[0]
     atom_part = multiply(graphs.atom_rows, weights.w_atom)
     bond_part = multiply(graphs.bond_rows, weights.w_bond)
@@ -117,10 +136,7 @@ def atom_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights
     for previous, level in zip(plan.levels, plan.levels[1:], strict=False):
         flow = multiply(state, weights.w_h)
         state = bond_states(base, own.ids, flow, previous.ids, level.representatives, graph)
-    out = _atom_messages(state, plan, weights, multiply)
-    atom_base = multiply(graphs.atom_rows, weights.w_out_atom) + weights.b_o
-    add_rows_relu(out, atom_base, graphs.atom_codes[plan.atoms.representatives])
-    return out
+    return np.asarray(state, np.float32)
 
 
 def _atom_messages(state: np.ndarray, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:

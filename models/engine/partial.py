@@ -12,7 +12,14 @@ from typing import Protocol
 import numpy as np
 
 from cinchona.models.engine.atom_centred import GinLayer, gin_states, plan_gin
-from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, MessagePlan, atom_states, plan_messages
+from cinchona.models.engine.directed import (
+    CodedGraphs,
+    DirectedWeights,
+    MessagePlan,
+    atom_inputs,
+    atom_states,
+    plan_messages,
+)
 from cinchona.models.engine.gemm import Gemm
 
 
@@ -47,6 +54,14 @@ class DirectedEncoders:
         """Final states of ``atoms``; equal surroundings are looked for once for all networks."""
         plan, chosen = _narrowed(plan_messages(graphs, self.reach), atoms)
         return np.concatenate([atom_states(graphs, plan, w, multiply)[chosen] for w in self.networks], axis=1)
+
+    def inputs(self, graphs: CodedGraphs, atoms: np.ndarray, multiply: Gemm) -> np.ndarray:
+        """What the last ReLU takes for ``atoms``, float32, shape (a, width).
+
+        It is a sum over neighbours none of which knows the atom, because no message returns the way it came.
+        """
+        plan, chosen = _narrowed(plan_messages(graphs, self.reach), atoms)
+        return np.concatenate([atom_inputs(graphs, plan, w, multiply)[chosen] for w in self.networks], axis=1)
 
 
 class AtomCentredEncoders:

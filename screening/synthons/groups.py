@@ -14,12 +14,13 @@ from typing import Final
 import numpy as np
 
 from cinchona.screening.synthons.cells import Cell
-from cinchona.screening.synthons.fragments import FAR
+from cinchona.screening.synthons.fragments import FAR, End
 from cinchona.screening.synthons.routes import TEMPLATE
 
 BLIND: Final = -1
 """Radius at which nothing is seen."""
-_NEVER: Final = 10_000
+NEVER: Final = 10_000
+"""Distance of what no bonds connect."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +39,8 @@ class AtomGroup:
 
 def atom_groups(cell: Cell, reach: int) -> list[AtomGroup]:
     """Group all atoms of the products of ``cell`` for a network of ``reach``; each atom is in one group."""
-    nodes, between = _port_distances(cell)
+    nodes, steps = port_graph(cell)
+    between = shortest(steps)
     groups = []
     for role, parts in enumerate(cell.parts):
         others = [r for r in range(len(cell.parts)) if r != role]
@@ -46,8 +48,8 @@ def atom_groups(cell: Cell, reach: int) -> list[AtomGroup]:
         own = [nodes[role, label] for label in parts.labels]
         for other in others:
             away = [nodes[other, label] for label in cell.parts[other].labels]
-            hop = between[np.ix_(own, away)].min(axis=1, initial=_NEVER) if away else np.full(len(own), _NEVER)
-            steps = (parts.distance.astype(np.int64) + hop).min(axis=1, initial=_NEVER)
+            hop = between[np.ix_(own, away)].min(axis=1, initial=NEVER) if away else np.full(len(own), NEVER)
+            steps = (parts.distance.astype(np.int64) + hop).min(axis=1, initial=NEVER)
             sees[:, other] = np.maximum(reach - steps, BLIND)
         groups += _by_sight(role, sees, parts.distance.min(axis=1, initial=FAR))
     return groups + _template_groups(cell, nodes, between, reach)
@@ -63,9 +65,7 @@ def _by_sight(owner: int, sees: np.ndarray, depth: np.ndarray) -> list[AtomGroup
     return groups
 
 
-def _template_groups(
-    cell: Cell, nodes: Mapping[tuple[int, int], int], between: np.ndarray, reach: int
-) -> list[AtomGroup]:
+def _template_groups(cell: Cell, nodes: Mapping[End, int], between: np.ndarray, reach: int) -> list[AtomGroup]:
     count = len(cell.joints.atoms)
     if not count:
         return []
@@ -73,31 +73,40 @@ def _template_groups(
     for atom in range(count):
         for role, parts in enumerate(cell.parts):
             away = [nodes[role, label] for label in parts.labels]
-            steps = between[nodes[TEMPLATE, atom], away].min(initial=_NEVER)
+            steps = between[nodes[TEMPLATE, atom], away].min(initial=NEVER)
             sees[atom, role] = max(reach - int(steps), BLIND)
     return _by_sight(TEMPLATE, sees, np.zeros(count, np.int64))
 
 
-def _port_distances(cell: Cell) -> tuple[dict[tuple[int, int], int], np.ndarray]:
-    """Ports and own atoms of the reaction by number, and the fewest bonds between them in any product of the cell."""
-    names = [(TEMPLATE, k) for k in range(len(cell.joints.atoms))]
+def port_graph(cell: Cell) -> tuple[dict[End, int], np.ndarray]:
+    """Ports and the reaction's own atoms by number, and the fewest bonds from one to the next in any product, int64 (n, n).
+
+    Ports of different parts are next to each other if they are bonded; those of one part, if bonds within it connect them.
+    """
+    names: list[End] = [(TEMPLATE, k) for k in range(len(cell.joints.atoms))]
     names += [(role, label) for role, parts in enumerate(cell.parts) for label in parts.labels]
     nodes = {name: k for k, name in enumerate(names)}
-    between = np.full((len(names), len(names)), _NEVER, np.int64)
-    np.fill_diagonal(between, 0)
+    steps = np.full((len(names), len(names)), NEVER, np.int64)
+    np.fill_diagonal(steps, 0)
     for one, two in cell.joints.ends:
-        between[nodes[one], nodes[two]] = between[nodes[two], nodes[one]] = 1
+        steps[nodes[one], nodes[two]] = steps[nodes[two], nodes[one]] = 1
     for role, parts in enumerate(cell.parts):
         numbers = [nodes[role, label] for label in parts.labels]
         rows = parts.ports + parts.codes.atom_offsets[:-1, None]
         for column, number in enumerate(numbers):
             if len(parts):
                 within = parts.distance[rows[:, column]].min(axis=0).astype(np.int64)
-                steps = np.where(within >= FAR, _NEVER, within)
-                between[number, numbers] = np.minimum(between[number, numbers], steps)
-    for middle in range(len(names)):  # Floyd and Warshall: a dozen nodes at most
+                far = np.where(within >= FAR, NEVER, within)
+                steps[number, numbers] = np.minimum(steps[number, numbers], far)
+    return nodes, steps
+
+
+def shortest(steps: np.ndarray) -> np.ndarray:
+    """Fewest bonds between any two, from those between neighbours, int64, shape (n, n)."""
+    between = steps
+    for middle in range(len(steps)):  # Floyd and Warshall: a dozen nodes at most
         between = np.minimum(between, between[:, middle, None] + between[None, middle, :])
-    return nodes, between
+    return between
 
 
-__all__ = ["BLIND", "AtomGroup", "atom_groups"]
+__all__ = ["BLIND", "NEVER", "AtomGroup", "atom_groups", "port_graph", "shortest"]

@@ -12,17 +12,19 @@ import numpy as np
 from cinchona.models.additive import AdditiveModel, QuickHead
 from cinchona.models.engine.gemm import Gemm
 from cinchona.screening.synthons.kernels import (
-    add_rows,
     bounded_scores,
     first_layer,
     quick_scores,
     quick_scores_of_mean,
 )
-from cinchona.screening.synthons.tables import CellTables, Term
+from cinchona.screening.synthons.tables import CellTables
+from cinchona.screening.synthons.terms import Term, condensed
 
 _ROWS: Final = 20_000
 _SCORES: Final = 2_000_000
 _TILE: Final = 4_096
+_LEFT: Final = 1_024
+"""Left reagents whose rows are made at once, so that they are used before they leave the cache."""
 _ROUNDING: Final = 1e-5
 """Margin of bounds, relative to scores above 1: sums are made in another order there."""
 
@@ -59,7 +61,6 @@ class CellScan:
         classes = tables.left_classes
         self._order = np.argsort(classes.ids, kind="stable").astype(np.int64)
         self._start = np.searchsorted(classes.ids[self._order], np.arange(len(classes) + 1)).astype(np.int64)
-        self._class_of = classes.ids[self._order].astype(np.int64)
 
     def blocks(self, fixed: Sequence[int], bar: Callable[[], float] | None = None) -> Iterator[ScoredBlock]:
         """Scores of all products with these reagents of the fixed roles; each product is in one block.
@@ -68,18 +69,24 @@ class CellScan:
             fixed: Reagent of each fixed role, by position in the cell.
             bar: Gives the score below which products need no score, before each block; None to score all.
         """
-        left, right = self.tables.terms(fixed)
+        left, right = (condensed(terms, self._model.width) for terms in self.tables.terms(fixed))
         for chosen in self._right_blocks():
-            rows_left = self._rows(left, self._order, int(chosen[0]))
             rows_right = self._rows_right(right, chosen)
             reach = -math.inf if bar is None or self._head is None or self._model.is_mean else bar()
             reach -= _ROUNDING * max(1.0, abs(reach)) if math.isfinite(reach) else 0.0
-            if reach == -math.inf:
-                yield ScoredBlock(self._order, chosen, self._scores(rows_left, rows_right, fixed, chosen))
-                continue
-            assert self._head is not None
-            out = np.empty((len(rows_left), len(chosen)), np.float32)
-            skipped = bounded_scores(rows_left, rows_right, self._start, self._head, (self._sign, reach), out)
+            out, skipped = np.empty((len(self._order), len(chosen)), np.float32), 0
+            atoms = self._atoms(fixed, chosen) if self._model.is_mean else None
+            for begin in range(0, len(out), _LEFT):
+                part = slice(begin, begin + _LEFT)
+                rows_left = self._rows(left, self._order[part], int(chosen[0]))
+                start = np.clip(self._start - begin, 0, len(rows_left))
+                if reach > -math.inf and self._head is not None:
+                    limit = (self._sign, reach)
+                    skipped += bounded_scores(rows_left, rows_right, start, self._head, limit, out[part])
+                else:
+                    self._scores(
+                        (rows_left, rows_right), start, None if atoms is None else (atoms[0][part], atoms[1]), out[part]
+                    )
             yield ScoredBlock(self._order, chosen, out, skipped)
 
     def _right_blocks(self) -> Iterator[np.ndarray]:
@@ -95,39 +102,41 @@ class CellScan:
     def _rows(self, terms: Sequence[Term], own: np.ndarray, other: int) -> np.ndarray:
         out = np.zeros((len(own), self._model.width), np.float32)
         for term in terms:
-            add_rows(out, term.rows, term.own[own] + term.other[other])
+            term.add(out, own, other)
         return out
 
     def _rows_right(self, terms: Sequence[Term], chosen: np.ndarray) -> np.ndarray:
         """Rows of right reagents for each class of left ones, class by class."""
         first = self._order[self._start[:-1]]
-        m = len(chosen)
-        out = np.zeros((len(first) * m, self._model.width), np.float32)
+        out = np.zeros((len(first) * len(chosen), self._model.width), np.float32)
         if self.tables.right is not None:
             for term in terms:
-                add_rows(out, term.rows, (term.other[first][:, None] + term.own[chosen][None, :]).ravel())
+                term.add_all(out, chosen, first)
         if not self._model.is_mean:
             out += self._bias
         return out
 
-    def _scores(self, left: np.ndarray, right: np.ndarray, fixed: Sequence[int], chosen: np.ndarray) -> np.ndarray:
-        out = np.empty((len(left), len(chosen)), np.float32)
-        atoms = self._atoms(fixed, chosen) if self._model.is_mean else None
+    def _scores(
+        self, rows: tuple[np.ndarray, np.ndarray], start: np.ndarray, atoms: tuple[np.ndarray, np.ndarray] | None,
+        out: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Scores of some left reagents, those of class b from ``start[b]`` to ``start[b + 1]``, into ``out`` (n, m)."""
         if self._head is None:
-            self._general(left, right, atoms, out)
+            self._general(rows, start, atoms, out)
         elif atoms is None:
-            quick_scores(left, right, self._start, self._head, out)
+            quick_scores(*rows, start, self._head, out)
         else:
-            quick_scores_of_mean(left, right, self._start, self._head, (*atoms, self._bias), out)
-        return out
+            quick_scores_of_mean(*rows, start, self._head, (*atoms, self._bias), out)
 
     def _general(
-        self, left: np.ndarray, right: np.ndarray, atoms: tuple[np.ndarray, np.ndarray] | None, out: np.ndarray
-    ) -> None:
+        self, rows: tuple[np.ndarray, np.ndarray], start: np.ndarray, atoms: tuple[np.ndarray, np.ndarray] | None,
+        out: np.ndarray,
+    ) -> None:  # fmt: skip
         flat, m = out.reshape(-1), out.shape[1]
+        class_of = np.repeat(np.arange(len(start) - 1), np.diff(start))
         for begin in range(0, len(flat), _TILE):
             sums = np.empty((min(_TILE, len(flat) - begin), self._model.width), np.float32)
-            first_layer(left, right, self._class_of, begin, m, sums)
+            first_layer(*rows, class_of, begin, m, sums)
             if atoms is not None:
                 at = np.arange(begin, begin + len(sums))
                 sums = sums / (atoms[0][at // m] + atoms[1][at % m]).astype(np.float32)[:, None] + self._bias

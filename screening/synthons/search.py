@@ -22,6 +22,7 @@ from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.properties import SLACK, CellProperties, Filters, cell_properties, drop_outside
 from cinchona.screening.synthons.scan import CellScan, ScoredBlock
 from cinchona.screening.synthons.space import Assay, SynthonSpace
+from cinchona.screening.synthons.store import TableStore
 from cinchona.screening.synthons.tables import CellTables
 from cinchona.screening.synthons.units import Unit, fixed_roles, piece_of
 
@@ -80,6 +81,8 @@ class SpaceSearch:
     """Numbers of the products to audit, sorted, int64."""
     settings: SpaceConfig = field(default_factory=SpaceConfig)
     """Threshold, filters, and whether only the best are wanted."""
+    store: TableStore = field(default_factory=TableStore)
+    """Tables of the model that several units need."""
 
     def run(self, unit: Unit) -> UnitResult:
         """Score the products of a unit."""
@@ -131,7 +134,7 @@ class SpaceSearch:
     ) -> Iterator[Heard]:
         """Score a cell, in halves if its tables are too large; gives the audited products in it with their scores."""
         assert self.model is not None, "models without tables are scored one by one"
-        tables = CellTables(cell, fixed, self.model, self.multiply)
+        tables = CellTables(cell, fixed, self.model, self.multiply, self.store)
         role = tables.left if tables.right is None else tables.right
         size = len(cell.members[role])
         if tables.table_rows * self.model.width * 4 > TABLE_BYTES and size > 1:
