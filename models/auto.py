@@ -171,15 +171,16 @@ class _Search:
         return out
 
 
-def folds_of(smiles: Sequence[str], kind: str, *, seed: int) -> np.ndarray:
+def folds_of(smiles: Sequence[str], kind: str, *, seed: int, count: int | None = None) -> np.ndarray:
     """Fold of each compound, int64, shape (n,); -1 for those that are only fitted to.
 
     Args:
         smiles: n compounds.
         kind: ``random``, ``scaffold`` or ``cluster``; whole scaffolds or clusters stay in one fold.
         seed: Seed of the folds.
+        count: Number of folds; None: as many as :func:`~cinchona.models.candidates.n_folds` says.
     """
-    n, k = len(smiles), n_folds(len(smiles))
+    n, k = len(smiles), count or n_folds(len(smiles))
     parts = max(2, min(k, n)) if k > 1 else 5
     groups = _groups(smiles, kind)
     if len(np.unique(groups)) < parts:

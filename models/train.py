@@ -51,6 +51,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     seed: int,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> GraphEnsemble:
     """Fit networks to ``split.train``, stopped by ``split.valid``; ``split.test`` is not looked at.
 
@@ -65,8 +66,10 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
         seed: Seed; each network has streams of its own.
         checkpoint: Folder for the state of each network; a training that was killed resumes from it.
         on_epoch: Told of every epoch of every network, one call at a time.
+        stop: Ends the training within a batch once it is set.
 
     Raises:
+        CancelledError: if ``stop`` was set.
         NoUsableRowsError: if a target has no label in the training part.
         ConfigError: if the training diverges or a name in ``lower_is_better`` is no target.
     """
@@ -86,7 +89,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     key = _key(table, split, network=network, training=training, seed=seed, origin=origin)
     size, epochs = training.ensemble_size, Schedule.of(training, len(split.train)).epochs
     with one_torch_thread(), progress(size * epochs, "training", unit="epochs") as bar:
-        watch = _Watch(bar, on_epoch)
+        watch = _Watch(bar, on_epoch, stop or threading.Event())
 
         def fit_member(member: int) -> GraphNet:
             loop = TrainingLoop(data, network=network, training=training, loss=loss, seed=seed, member=member)
@@ -108,7 +111,7 @@ class _Watch:
 
     bar: Progress
     on_epoch: Callable[[EpochRecord], None] | None
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def epoch(self, record: EpochRecord) -> None:

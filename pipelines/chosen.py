@@ -9,7 +9,6 @@ import numpy as np
 from cinchona.datasets.assay import AssayTable
 from cinchona.datasets.splits import Split
 from cinchona.models.auto import fit_auto
-from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.choosing import BLEND, Choice
 from cinchona.models.classical.fitting import fit_single
 from cinchona.models.scorers import ArrayScorer, endpoints_of
@@ -39,7 +38,7 @@ def fit_chosen(
     choice, workers = settings.choice, settings.training.workers
     if choice.model != "auto":
         return fit_single(choice.model, smiles, values, endpoints=endpoints, seed=seed, workers=workers), ()
-    config = choice.model_copy(update={"folds": _folds(choice, split.kind)})
+    config = choice.model_copy(update={"folds": fold_kind(choice.folds, split.kind)})
     found = fit_auto(smiles, values, endpoints=endpoints, config=config, seed=seed, workers=workers)
     for row in found.choices:
         if row.model == BLEND:
@@ -47,10 +46,11 @@ def fit_chosen(
     return found.scorer, found.choices
 
 
-def _folds(choice: ChoiceConfig, split_kind: str) -> str:
-    if choice.folds != "auto":
-        return choice.folds
+def fold_kind(wanted: str, split_kind: str) -> str:
+    """What the folds of a cross-validation keep together: ``wanted``, or for ``auto`` what the split does where folds can."""
+    if wanted != "auto":
+        return wanted
     return split_kind if split_kind in {"scaffold", "cluster"} else "random"
 
 
-__all__ = ["fit_chosen"]
+__all__ = ["fit_chosen", "fold_kind"]

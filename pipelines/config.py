@@ -10,6 +10,7 @@ from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, 
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
 from cinchona.models.domain.config import DomainConfig
+from cinchona.models.tuning.config import TuningConfig
 from cinchona.screening.config import ExecutorConfig, ScreenConfig, SpaceConfig
 from cinchona.settings import Config
 
@@ -51,6 +52,8 @@ class Settings(Config):
     """What the model folder keeps of the training compounds."""
     pretraining: PretrainingConfig = Field(default_factory=PretrainingConfig)
     """How an encoder is pretrained."""
+    tuning: TuningConfig = Field(default_factory=TuningConfig)
+    """How settings of the network are searched for."""
     screen: ScreenConfig = Field(default_factory=ScreenConfig)
     """How a library is scored."""
     space: SpaceConfig = Field(default_factory=SpaceConfig)

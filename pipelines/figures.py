@@ -164,6 +164,18 @@ def lines_svg(
     return _chart(body, x, y, names=(x_label, y_label), told=told)
 
 
+def points_svg(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
+    """Draw points; those that are not finite are left out."""
+    drawn = [p for p in points if math.isfinite(p[0]) and math.isfinite(p[1])]
+    if not drawn:
+        return empty_svg("no values yet", label=y_label)
+    ranges = [_padded(min(p[side] for p in drawn), max(p[side] for p in drawn)) for side in (0, 1)]
+    x, y = Axis(*ranges[0], _LEFT, WIDTH - _RIGHT), Axis(*ranges[1], HEIGHT - _BOTTOM, _TOP)
+    body = "".join(f'<circle cx="{x.at(a)}" cy="{y.at(b)}" r="3.2"/>' for a, b in drawn)
+    told = f"{y_label} over {x_label}: {len(drawn):,} points"
+    return _chart(f'<g class="c1 pt">{body}</g>', x, y, names=(x_label, y_label), told=told)
+
+
 def empty_svg(text: str, *, label: str) -> str:
     """A chart that says why it shows nothing."""
     body = f'<text class="tx" x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle">{html.escape(text)}</text>'

@@ -17,6 +17,7 @@ SHARED = {"--config", "--set", "--json", "--quiet", "--verbose", "--log-format",
 CONTRACT = {
     "demo": ([], {"--out", "--seed", "--library", "--limit"}),
     "train": (["TABLE"], {"--target", "--out", "--seed", "--model"}),
+    "tune": (["TABLE"], {"--target", "--out", "--trials", "--seconds", "--seed"}),
     "pretrain": (["LIBRARY..."], {"--out", "--seed"}),
     "screen": (
         ["LIBRARY..."],
@@ -105,7 +106,7 @@ class TestNames:
         }
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
-            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
+            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "tune": {"--target", "--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
             "domain": {"--model"},
             "work": {"--task", "--of"}, "merge": {"--out"},
         }  # fmt: skip

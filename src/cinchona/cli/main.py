@@ -22,6 +22,7 @@ from cinchona.errors import ExitCode
 COMMANDS: Final = {
     "demo": ("cinchona.cli.demo", "Train and screen on data that comes with the package."),
     "train": ("cinchona.cli.train", "Train a model on an assay table."),
+    "tune": ("cinchona.cli.tune", "Search for the settings of a network."),
     "pretrain": ("cinchona.cli.pretrain", "Teach an encoder chemistry from structures alone."),
     "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
     "work": ("cinchona.cli.work", "Do one task's share of a screen that was planned as an array."),
