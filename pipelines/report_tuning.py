@@ -11,7 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from cinchona.files import write_text
-from cinchona.models.tuning.study import TrialRecord
+from cinchona.models.tuning.trial import TrialRecord
 from cinchona.pipelines.figures import lines_svg, points_svg
 from cinchona.pipelines.report import REPORT, render
 from cinchona.pipelines.report_training import Picture

@@ -29,7 +29,7 @@ def tune(
     from cinchona.cli.output import plain, show, show_record, show_table
     from cinchona.cli.results import show_figures
     from cinchona.cli.tracking import open_tracker
-    from cinchona.pipelines.tune import tune as run_tune
+    from cinchona.experiments.tuning.workflow import tune as run_tune
 
     given = {"trials": trials, "seconds": seconds}
     settings = common.settings()

@@ -11,10 +11,10 @@ from small_training import nav17, quick_settings
 
 from cinchona.errors import ConfigError
 from cinchona.experiments.tracker import MlflowTracker
+from cinchona.experiments.tuning.workflow import tune
 from cinchona.models.folder import open_scorer
 from cinchona.models.tuning.config import SearchRange
 from cinchona.pipelines.train import train
-from cinchona.pipelines.tune import tune
 
 
 def settings_for(*extra, trials=4, seconds=600.0, kind="dask"):

@@ -8,12 +8,12 @@ import time
 import pytest
 
 from cinchona.errors import ConfigError, InputError
+from cinchona.experiments.tuning.queue import FoldQueue
+from cinchona.experiments.tuning.study import TuningStudy
 from cinchona.models.config import GraphNetConfig, TrainingConfig
 from cinchona.models.tuning.config import SearchRange, TuningConfig
 from cinchona.models.tuning.folds import FoldResult
-from cinchona.models.tuning.queue import FoldQueue
 from cinchona.models.tuning.space import Candidate
-from cinchona.models.tuning.study import TuningStudy
 from cinchona.protocols import Done, Failed
 from cinchona.screening.executors.serial import SerialExecutor
 

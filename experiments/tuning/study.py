@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cinchona.digests import digest_json
 from cinchona.errors import ConfigError, InputError
 from cinchona.models.tuning.config import SearchRange, TuningConfig
 from cinchona.models.tuning.space import Candidate, draw, starts, with_values
+from cinchona.models.tuning.trial import TrialRecord
 from cinchona.seeds import derive
 
 if TYPE_CHECKING:
@@ -29,26 +29,6 @@ _NAME: Final = "cinchona"
 _KEY: Final = "cinchona key"
 _STARTUP: Final = 5
 """Whole trials that give the median before any is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRecord:
-    """One trial, for people and tables."""
-
-    number: int
-    """From 0."""
-    state: str
-    """``complete``, ``pruned``, ``failed`` or ``running``."""
-    loss: float | None
-    """Mean held-out loss over the folds that were done; None if none was."""
-    folds: tuple[float, ...]
-    """Held-out loss of each fold."""
-    values: dict[str, Any]
-    """What was drawn."""
-    seconds: float
-    """Time that its folds took, together."""
-    reason: str
-    """Why it failed; else empty."""
 
 
 class TuningStudy:
@@ -247,4 +227,4 @@ class _silent(warnings.catch_warnings):  # noqa: N801 - reads as a block
         warnings.simplefilter("ignore")
 
 
-__all__ = ["FILE", "TrialRecord", "TuningStudy"]
+__all__ = ["FILE", "TuningStudy"]

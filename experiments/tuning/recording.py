@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from cinchona.masking import mask_secrets
-from cinchona.models.tuning.study import TrialRecord
+from cinchona.models.tuning.trial import TrialRecord
 from cinchona.pipelines.config import Settings
 from cinchona.protocols import TrackedRun, Tracker
 

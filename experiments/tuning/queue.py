@@ -8,10 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from cinchona.experiments.tuning.study import TuningStudy
 from cinchona.models.tuning.config import TuningConfig
 from cinchona.models.tuning.folds import FoldResult, FoldTask
 from cinchona.models.tuning.space import Candidate
-from cinchona.models.tuning.study import TuningStudy
 from cinchona.protocols import Done, Failed
 
 logger = logging.getLogger(__name__)

@@ -16,17 +16,18 @@ from cinchona.datasets.assay import AssayTable, read_assay_table
 from cinchona.datasets.splits import Split, make_split
 from cinchona.digests import digest_json
 from cinchona.errors import ConfigError
+from cinchona.experiments.tuning.queue import FoldQueue
+from cinchona.experiments.tuning.recording import log_search, log_trial
+from cinchona.experiments.tuning.study import FILE, TuningStudy
 from cinchona.files import write_text
 from cinchona.models.train import check_names
 from cinchona.models.tuning.folds import FoldJudge, tuning_folds
-from cinchona.models.tuning.queue import FoldQueue
 from cinchona.models.tuning.space import Candidate, space_of
-from cinchona.models.tuning.study import FILE, TrialRecord, TuningStudy
+from cinchona.models.tuning.trial import TrialRecord
 from cinchona.pipelines.chosen import fold_kind
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.report_tuning import write_tuning_report
 from cinchona.pipelines.train import TrainResult, train
-from cinchona.pipelines.tune_tracking import log_search, log_trial
 from cinchona.progress import progress
 from cinchona.protocols import TrackedRun, Tracker
 from cinchona.screening.csvfile import write_csv
