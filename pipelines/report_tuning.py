@@ -141,6 +141,8 @@ def _text(value: object) -> str:
 
 def _row(record: TrialRecord, names: Sequence[str]) -> tuple[int, str, str, str, list[str], str]:
     loss = "–" if record.loss is None else f"{record.loss:.4f}"
+    if record.state == "pruned":
+        loss += f" (folds: {len(record.folds)})"
     values = [_text(record.values[name]) if name in record.values else "–" for name in names]
     return record.number, record.state, loss, f"{record.seconds:.0f}", values, record.reason
 

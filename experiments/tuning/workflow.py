@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Final
 
 import pandas as pd
@@ -127,7 +128,7 @@ def tune(
             table, targets=targets, out=folder / f"model-{record.number}", settings=limited, seed=seed, tracker=below
         )
         result = _result(folder, search, record, trained, seconds=time.time() - started, run_id=run.run_id)
-        _write(folder, search, result)
+        _write(folder, search, best, result)
         log_search(run, chosen, search.study.records(), loss=record.loss, folder=folder)
     return result
 
@@ -253,7 +254,7 @@ def _schema(names: Sequence[str]) -> pa.Schema:
     return pa.schema([*kinds.items(), *((name, pa.string()) for name in names)])
 
 
-def _write(folder: Path, search: _Search, result: TuneResult) -> None:
+def _write(folder: Path, search: _Search, best: Settings, result: TuneResult) -> None:
     records = search.study.records()
     names = sorted({name for record in records for name in record.values})
     rows = [
@@ -265,8 +266,9 @@ def _write(folder: Path, search: _Search, result: TuneResult) -> None:
     ]  # fmt: skip
     listed = pa.Table.from_pylist(rows, schema=_schema(names))
     write_csv(folder / "trials.csv", listed.to_batches(), listed.schema)
+    shown = "".join(f"{room}:\n{indent(to_yaml(getattr(best, room)), '  ')}" for room in ("network", "training"))
     write_tuning_report(
-        folder, records, importances=search.study.importances(), best=(folder / BEST).read_text("utf-8"),
+        folder, records, importances=search.study.importances(), best=shown,
         facts=[("loss of the best trial", f"{result.loss:.4f}"), ("trials", str(result.trials)),
                ("given up early", str(result.pruned)), ("failed", str(result.failed))],
     )  # fmt: skip
