@@ -192,23 +192,25 @@ def _quiet() -> Iterator[None]:
 
 
 class _WorkPlugin(WorkerPlugin):
-    """Carries the pickled work to each worker and unpickles it there, once."""
+    """Carries the pickled work to each worker, where the first item unpickles it.
+
+    Not on arrival: that happens in the worker's event loop, and a worker that imports libraries from a slow disk there
+    sends no sign of life and is taken for dead.
+    """
 
     def __init__(self, work: bytes) -> None:
         self._pickled = work
-        self.work: Callable[[Any], Any] | None = None
-        self.error: Exception | None = None
+        self._work: Callable[[Any], Any] | None = None
 
-    def setup(self, worker: Worker) -> None:
-        """Unpickle the work; an error is kept for the items, since raising here would end every worker in turn."""
-        try:
-            self.work = unpickled(self._pickled)
-        except Exception as error:  # noqa: BLE001 - reported with each item
-            self.error = error
+    def apply(self, item: object) -> bytes:
+        """Do the work on ``item``; an error in unpickling it belongs to the item too."""
+        if self._work is None:
+            self._work = unpickled(self._pickled)
+        return call(self._work, item)
 
     def teardown(self, worker: Worker) -> None:
         """End what the work has started."""
-        close = getattr(self.work, "close", None)
+        close = getattr(self._work, "close", None)
         if close is not None:
             close()
 
@@ -216,9 +218,7 @@ class _WorkPlugin(WorkerPlugin):
 def _apply(item: object, name: str) -> bytes:
     plugin = get_worker().plugins[name]
     assert isinstance(plugin, _WorkPlugin), plugin
-    if plugin.work is None:
-        raise plugin.error or RuntimeError("the worker has no work")
-    return call(plugin.work, item)
+    return plugin.apply(item)
 
 
 def _outcome(item: Item, future: Future[Any]) -> Done[Item, Any] | Failed[Item] | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from cinchona.errors import MissingDependencyError
 from cinchona.experiments import client
 from cinchona.experiments.store import Store
-from cinchona.experiments.tracker import MlflowTracker, open_tracker
+from cinchona.experiments.tracker import open_tracker
 from cinchona.pipelines.config import TrackingConfig
 from cinchona.tracking import NullTracker
 
@@ -55,32 +52,3 @@ def test_the_users_patience_wins(monkeypatch):
     environment = client.quiet_environment()
     assert environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
-
-
-LOG = """
-import sys
-from cinchona.experiments.tracker import MlflowTracker
-with MlflowTracker(sys.argv[1]).run(sys.argv[2], kind="train") as run:
-    for step in range(40):
-        run.log_params({f"p{step}": step})
-        run.log_curve("loss", [float(step)] * 5)
-        run.set_tags({f"t{step}": str(step)})
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_at_once_lose_nothing(new_store, tmp_path):
-    workers = [
-        subprocess.Popen([sys.executable, "-W", "ignore", "-c", LOG, new_store, f"run-{i}"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        for i in range(2)
-    ]  # fmt: skip
-    told = [worker.communicate()[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], told
-    assert told == ["", ""]
-    found = MlflowTracker(new_store).store.connect()
-    runs = found.search_runs([found.get_experiment_by_name("cinchona").experiment_id])
-    assert sorted(run.info.run_name for run in runs) == ["run-0", "run-1"]
-    for run in runs:
-        assert run.data.params == {f"p{i}": str(i) for i in range(40)}
-        assert {f"t{i}" for i in range(40)} <= set(run.data.tags)
-        assert run.info.status == "FINISHED"

@@ -18,10 +18,10 @@ tracker.store.connect()
 pathlib.Path(gate, name).touch()
 while len(list(pathlib.Path(gate).iterdir())) < 2:
     time.sleep(0.01)
-for k in range(3):
+for k in range(2):
     with tracker.run(f"{name}-{k}", kind="train") as run:
         run.log_params({f"p{i}": i for i in range(40)})
-        for step in range(20):
+        for step in range(8):
             run.log_curve(f"curve-{step}", [float(v) for v in range(50)])
         run.log_metrics({"done": 1.0})
 print("lost nothing")
@@ -45,9 +45,9 @@ def test_nothing_is_lost(tmp_path):
         assert "did not reach" not in err
     client = Store.at(uri).connect()
     runs = client.search_runs([client.get_experiment_by_name("cinchona").experiment_id])
-    assert sorted(r.info.run_name for r in runs) == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
+    assert sorted(r.info.run_name for r in runs) == ["a-0", "a-1", "b-0", "b-1"]
     for run in runs:
         assert run.info.status == "FINISHED"
-        assert len(run.data.params) == 40
+        assert run.data.params == {f"p{i}": str(i) for i in range(40)}
         assert run.data.metrics["done"] == 1.0
-        assert {len(client.get_metric_history(run.info.run_id, f"curve-{s}")) for s in range(20)} == {50}
+        assert {len(client.get_metric_history(run.info.run_id, f"curve-{s}")) for s in range(8)} == {50}
