@@ -86,15 +86,25 @@ class Store:
         elif found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
             logger.warning("experiment %s was deleted in the store; it is restored for this run", name)
-        for key, value in TRAINING_VIEW.items():
-            if key not in found.tags:
-                client.set_experiment_tag(found.experiment_id, key, value)
+        if not TRAINING_VIEW.keys() <= found.tags.keys():
+            self._mark(client, name)
         return str(found.experiment_id)
+
+    def _mark(self, client: MlflowClient, name: str) -> None:
+        """Choose the training view for an experiment that somebody else made."""
+        found = client.get_experiment_by_name(name)
+        for key, value in TRAINING_VIEW.items():
+            try:
+                client.set_experiment_tag(found.experiment_id, key, value)
+            except Exception:
+                # MLflow looks and then inserts: two processes at once make one of them fail, and nothing is missing.
+                if key not in client.get_experiment_by_name(name).tags:
+                    raise
 
     def _create(self, client: MlflowClient, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - MLflow's record
         location = f"{self.artifact_root.rstrip('/')}/{_slug(name)}" if self.artifact_root else None
         try:
-            client.create_experiment(name, artifact_location=location)
+            client.create_experiment(name, artifact_location=location, tags=dict(TRAINING_VIEW))
         except Exception:
             # Another process may have been quicker; if not, the second look finds nothing and the error stands.
             if client.get_experiment_by_name(name) is None:

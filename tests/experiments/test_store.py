@@ -52,3 +52,38 @@ def test_the_users_patience_wins(monkeypatch):
     environment = client.quiet_environment()
     assert environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+class OtherWasQuicker:
+    """A client to whose store another process writes the same tag between look and insert."""
+
+    def __init__(self, client, *, written):
+        self._client, self._written = client, written
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def set_experiment_tag(self, experiment_id, key, value):
+        if self._written:
+            self._client.set_experiment_tag(experiment_id, key, value)
+        raise RuntimeError("UNIQUE constraint failed: experiment_tags.key")
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_tag_that_another_process_wrote_first_stops_no_run(new_store, written):
+    store = Store.at(new_store)
+    client = store.connect()
+    made = client.create_experiment("of somebody else")
+    crowded = OtherWasQuicker(client, written=written)
+    if written:
+        assert store.experiment_id(crowded, "of somebody else") == made
+    else:
+        with pytest.raises(RuntimeError, match="UNIQUE"):
+            store.experiment_id(crowded, "of somebody else")
+
+
+def test_a_new_experiment_is_made_with_its_view(new_store):
+    store = Store.at(new_store)
+    client = store.connect()
+    store.experiment_id(client, "brand new")
+    assert client.get_experiment_by_name("brand new").tags["mlflow.experimentKind"] == "custom_model_development"
