@@ -87,18 +87,17 @@ class Store:
             client.restore_experiment(found.experiment_id)
             logger.warning("experiment %s was deleted in the store; it is restored for this run", name)
         if not TRAINING_VIEW.keys() <= found.tags.keys():
-            self._mark(client, name)
+            self._mark(client, str(found.experiment_id))
         return str(found.experiment_id)
 
-    def _mark(self, client: MlflowClient, name: str) -> None:
+    def _mark(self, client: MlflowClient, experiment_id: str) -> None:
         """Choose the training view for an experiment that somebody else made."""
-        found = client.get_experiment_by_name(name)
         for key, value in TRAINING_VIEW.items():
             try:
-                client.set_experiment_tag(found.experiment_id, key, value)
+                client.set_experiment_tag(experiment_id, key, value)
             except Exception:
                 # MLflow looks and then inserts: two processes at once make one of them fail, and nothing is missing.
-                if key not in client.get_experiment_by_name(name).tags:
+                if key not in client.get_experiment(experiment_id).tags:
                     raise
 
     def _create(self, client: MlflowClient, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - MLflow's record
