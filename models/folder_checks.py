@@ -18,7 +18,7 @@ DIGESTED: Final = ("golden.json", "trust.json", "weights.safetensors")
 TRUST_ARRAYS: Final = "trust.safetensors"
 """Arrays of calibration and domain, with a digest too; models that have neither, and old ones, lack the file."""
 
-COMPANIONS: Final = ("README.md", "manifest.json", "rejects.parquet", "report", "baselines")
+COMPANIONS: Final = ("README.md", "manifest.json", "rejects.parquet", "report", "baselines", "compounds.parquet")
 """Files and folders that training leaves beside the model; they are never read on loading."""
 
 _REPORT_TYPES: Final = frozenset({".csv", ".html", ".json", ".md", ".parquet", ".png", ".safetensors", ".svg"})

@@ -1,4 +1,4 @@
-"""The few lines that a notebook needs: ``cinchona.train``, ``cinchona.load``, ``cinchona.screen``, ``cinchona.screen_space``."""
+"""The few lines that a notebook needs: ``cinchona.train``, ``cinchona.explain``, ``cinchona.load``, ``cinchona.screen``, ``cinchona.screen_space``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cinchona.settings import load_settings
 
 if TYPE_CHECKING:
     from cinchona.datasets.config import StandardizeConfig
+    from cinchona.pipelines.explain import Explained
     from cinchona.pipelines.screen_result import ScreenResult
     from cinchona.pipelines.space_result import SpaceResult
 
@@ -121,6 +122,34 @@ def load(folder: str | Path) -> Model:
     return Model(Path(folder), scorer=scorer, standardize=rules)
 
 
+def explain(
+    model: Model | str | Path | Scorer,
+    compounds: str | Path | Chem.Mol | Sequence[str | Path | Chem.Mol],
+    *,
+    out: str | Path | None = None,
+    endpoint: str | None = None,
+    settings: Settings | Sequence[str] | None = None,
+) -> Explained:
+    """Say which atoms and bonds raise and lower a prediction; in a notebook the result shows itself as pictures.
+
+    Args:
+        model: A model, its folder, or any scorer.
+        compounds: SMILES or RDKit molecules, or files that hold compounds.
+        out: Folder for the report and the tables; None writes none.
+        endpoint: What to explain; None for the first endpoint.
+        settings: Settings, or changes like ``["explanation.method=removal"]``.
+
+    Raises:
+        CinchonaError: as :func:`cinchona.pipelines.explain.explain`.
+    """
+    from cinchona.pipelines import explain as explanation_workflow
+
+    source = model.folder if isinstance(model, Model) else model
+    return explanation_workflow.explain(
+        compounds, model=source, out=out, endpoint=endpoint, settings=_settings(settings)
+    )
+
+
 def screen(
     library: str | Path | Sequence[str | Path],
     *,
@@ -185,4 +214,4 @@ def _settings(given: Settings | Sequence[str] | None) -> Settings:
     return load_settings(Settings, overrides=list(given))
 
 
-__all__ = ["Model", "load", "screen", "screen_space", "train"]
+__all__ = ["Model", "explain", "load", "screen", "screen_space", "train"]

@@ -11,6 +11,7 @@ from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
 from cinchona.models.domain.config import DomainConfig
 from cinchona.models.tuning.config import TuningConfig
+from cinchona.models.explanation.config import ExplanationConfig
 from cinchona.screening.config import ExecutorConfig, ScreenConfig, SpaceConfig
 from cinchona.settings import Config
 
@@ -54,6 +55,8 @@ class Settings(Config):
     """How an encoder is pretrained."""
     tuning: TuningConfig = Field(default_factory=TuningConfig)
     """How settings of the network are searched for."""
+    explanation: ExplanationConfig = Field(default_factory=ExplanationConfig)
+    """How predictions are explained."""
     screen: ScreenConfig = Field(default_factory=ScreenConfig)
     """How a library is scored."""
     space: SpaceConfig = Field(default_factory=SpaceConfig)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pyarrow as pa
 from rdkit import Chem, rdBase
 from rdkit.Chem.Draw import rdMolDraw2D
@@ -54,15 +55,15 @@ def structure_svg(smiles: str, *, size: tuple[int, int] = SIZE, background: str 
         The element; a placeholder that says why where there is nothing to draw.
     """
     with rdBase.BlockLogs():
-        mol = _parse(smiles)
+        mol = parsed(smiles)
         if mol is None or mol.GetNumAtoms() == 0:
-            return _element(_words("no structure", size), size, background)
+            return element(_words("no structure", size), size, background)
         if mol.GetNumHeavyAtoms() > MAX_ATOMS_DRAWN:
-            return _element(_words(f"{mol.GetNumHeavyAtoms()} heavy atoms", size), size, background)
+            return element(_words(f"{mol.GetNumHeavyAtoms()} heavy atoms", size), size, background)
         try:
-            return _element(rebuild(_draw(mol, size)), size, background)
+            return element(rebuild(drawn(mol, size)[0]), size, background)
         except (RuntimeError, ValueError, ET.ParseError):
-            return _element(_words("cannot be drawn", size), size, background)
+            return element(_words("cannot be drawn", size), size, background)
 
 
 def with_structures(table: pa.Table, *, smiles: str = "parent_smiles", limit: int = 200) -> pa.Table:
@@ -128,12 +129,14 @@ def rebuild(text: str) -> str:
     return "".join(_path(key, parts) for key, parts in paths.items())
 
 
-def _parse(smiles: str) -> Chem.Mol | None:
+def parsed(smiles: str) -> Chem.Mol | None:
+    """The molecule, or None; RDKit's log is the caller's affair."""
     # RDKit's stubs leave the None out.
     return Chem.MolFromSmiles(smiles)
 
 
-def _draw(mol: Chem.Mol, size: tuple[int, int]) -> str:
+def drawn(mol: Chem.Mol, size: tuple[int, int]) -> tuple[str, np.ndarray]:
+    """RDKit's SVG of a molecule, and where its n atoms are in it, float64, shape (n, 2)."""
     drawer = rdMolDraw2D.MolDraw2DSVG(*size)
     options: Any = drawer.drawOptions()  # RDKit's stubs take its attributes for methods
     options.clearBackground = False
@@ -145,8 +148,9 @@ def _draw(mol: Chem.Mol, size: tuple[int, int]) -> str:
     options.singleColourWedgeBonds = True
     options.updateAtomPalette(PALETTE)
     drawer.DrawMolecule(rdMolDraw2D.PrepareMolForDrawing(mol))
+    points = [drawer.GetDrawCoords(k) for k in range(mol.GetNumAtoms())]
     drawer.FinishDrawing()
-    return str(drawer.GetDrawingText())
+    return str(drawer.GetDrawingText()), np.array([(point.x, point.y) for point in points])
 
 
 def _style(element: ET.Element) -> Iterator[tuple[str, str]]:
@@ -202,7 +206,8 @@ def _path(key: Stroke, parts: list[str]) -> str:
     return f'<path fill="{fill}"{line} d="{"".join(parts)}"/>'
 
 
-def _element(content: str, size: tuple[int, int], background: str) -> str:
+def element(content: str, size: tuple[int, int], background: str = "") -> str:
+    """``content`` as one ``<svg>`` element that follows the text colour of its page, on ``background`` if that is a colour."""
     width, height = size
     behind = f'<rect width="{width}" height="{height}" fill="{background}"/>' if _COLOUR.match(background) else ""
     return (

@@ -99,8 +99,18 @@ def flags_of(hits: pa.Table) -> list[str]:
     return sorted({flag for text in hits["flags"].to_pylist() for flag in _split(text)})
 
 
-def hit_rows(hits: pa.Table, columns: Sequence[Column], layout: TableLayout) -> Iterator[Hit]:
-    """The rows of the table, best first."""
+def hit_rows(
+    hits: pa.Table, columns: Sequence[Column], layout: TableLayout, *, explained: Mapping[str, Markup] | None = None
+) -> Iterator[Hit]:
+    """The rows of the table, best first.
+
+    Args:
+        hits: The hits.
+        columns: What to show.
+        layout: What the scorer gave.
+        explained: Pictures with shares by standardized SMILES; the others are plain.
+    """
+    pictures = explained or {}
     domain = f"{layout.endpoints[0].column}_in_domain" if layout.endpoints else ""
     for row in hits.to_pylist():
         searched = (row["compound_id"], row.get("duplicate_ids"), row["smiles"], row["parent_smiles"], row["flags"])
@@ -109,7 +119,12 @@ def hit_rows(hits: pa.Table, columns: Sequence[Column], layout: TableLayout) -> 
             score=_plain(row["score"]),
             domain=str(row.get(domain, "")),
             flags=_split(row["flags"]),
-            cells=[_CELLS[column.kind](row, column) for column in columns],
+            cells=[
+                Cell(pictures[row["parent_smiles"]], "pic", "")
+                if column.kind == "picture" and row["parent_smiles"] in pictures
+                else _CELLS[column.kind](row, column)
+                for column in columns
+            ],
         )
 
 

@@ -19,7 +19,8 @@ from cinchona.errors import InputError, UsageError
 from cinchona.manifest import Manifest
 from cinchona.models.folder import model_fingerprint, read_trust
 from cinchona.pipelines.figures import histogram_svg
-from cinchona.pipelines.report_hits import Column, Hit, columns_of, flags_of, hit_rows
+from cinchona.pipelines.hit_explanations import EXPLANATIONS, explain_hits, write_explanations
+from cinchona.pipelines.report_hits import PICTURE, Column, Hit, columns_of, flags_of, hit_rows
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
 from cinchona.pipelines.report_screen_domain import domain_facts
 from cinchona.screening.cascade import CascadeRecord
@@ -77,6 +78,8 @@ class ScreenView:
     score_note: str
     rejects: list[RejectCount]
     hits_note: str
+    legend: Markup
+    explanation_note: str
     columns: list[Column]
     hits: list[Hit]
     flags: list[str]
@@ -104,6 +107,8 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
     trust = _trust(plan)
     last = float(hits["score"][-1].as_py()) if hits.num_rows else None
     columns = columns_of(shown, plan.layout)
+    explained = explain_hits(plan, shown, manifest.config, size=PICTURE)
+    write_explanations(root / EXPLANATIONS, explained)
     return ScreenView(
         title=f"Screen of {_library(plan)}",
         subtitle=f"with {plan.model.name}, {manifest.created:%d %B %Y %H:%M} UTC",
@@ -117,7 +122,9 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
         rejects=list(_rejects(folder, manifest)),
         hits_note=_hits_note(shown.num_rows, hits.num_rows),
         columns=columns,
-        hits=list(hit_rows(shown, columns, plan.layout)),
+        legend=explained.legend,
+        explanation_note=explained.note,
+        hits=list(hit_rows(shown, columns, plan.layout, explained=explained.pictures)),
         flags=flags_of(shown),
         has_domain="in_domain" in plan.layout.details,
         domain=list(domain_facts(folder, plan, hits, trust)),

@@ -27,6 +27,7 @@ from cinchona.models.baselines import fit_baselines
 from cinchona.models.choosing import Choice
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.evaluation import Evaluation, evaluate_predictions
+from cinchona.models.explanation.neighbours import KeptCompounds, kept_compounds
 from cinchona.models.folder import is_model_folder, open_scorer, read_trust, save_model
 from cinchona.models.scorers import ArrayScorer
 from cinchona.models.train import fit_ensemble
@@ -155,13 +156,16 @@ def train(
             "run_id": run.run_id,
             "standardize": chosen.standardize.model_dump(mode="json"),
         }
+        kept = kept_compounds(data, split) if chosen.explanation.keep_compounds else None
+        if kept is not None:
+            trust["compounds"] = kept.entry
         if fitted.choices:
             trust["choice"] = [choice.to_json() for choice in fitted.choices]
         save_model(
             fitted.model,
             folder,
             trust=trust,
-            beside=lambda draft: _write_companions(draft, data, fitted, settings=chosen, seed=seed),
+            beside=lambda draft: _write_companions(draft, data, fitted, settings=chosen, seed=seed, kept=kept),
         )
         log_end(run, folder, fitted.evaluations, heldout=fitted.heldout, curves=fitted.curves)
     shutil.rmtree(folder.parent / f".{folder.name}.training", ignore_errors=True)
@@ -173,7 +177,8 @@ def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:
     included = {"standardize", "curation", "split", "network", "training", "domain"}
     if settings.choice.model != "network":
         included |= {"choice"}
-    return digest_json([data.digest, settings.model_dump(mode="json", include=included), seed])
+    kept = ["compounds are kept"] if settings.explanation.keep_compounds else []
+    return digest_json([data.digest, settings.model_dump(mode="json", include=included), seed, *kept])
 
 
 def _found(folder: Path, decisive: str) -> TrainResult:
@@ -246,7 +251,11 @@ def _heldout(data: AssayTable, split: Split, predicted: np.ndarray) -> pa.Table:
     })  # fmt: skip
 
 
-def _write_companions(folder: Path, data: AssayTable, fitted: _Fitted, *, settings: Settings, seed: int) -> None:
+def _write_companions(
+    folder: Path, data: AssayTable, fitted: _Fitted, *, settings: Settings, seed: int, kept: KeptCompounds | None
+) -> None:
+    if kept is not None:
+        kept.write(folder)
     for name, baseline in fitted.baselines.items():
         if sum(array.nbytes for array in baseline.arrays().values()) <= _LARGEST_BASELINE:
             save_model(baseline, folder / "baselines" / name)

@@ -19,7 +19,7 @@ STAGING_PREFIX: Final = ".staged-"
 
 _OURS: Final = frozenset({
     "plan.json", "partitions.parquet", "staged", "data", "receipts", "quarantine", "lease", "manifest.json", "_SUCCESS",
-    "hits.parquet", "hits.csv", "hits.sdf", "rejects.parquet", "rejects.csv", "report.html",
+    "hits.parquet", "hits.csv", "hits.sdf", "rejects.parquet", "rejects.csv", "report.html", "explanations.json",
     "cascade.json", "cascade.safetensors", "slurm", "audit.json", "reagents.parquet", "reagents.csv",
 })  # fmt: skip
 

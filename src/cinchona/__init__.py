@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from cinchona.pipelines.api import load, screen, screen_space, train
+    from cinchona.pipelines.api import explain, load, screen, screen_space, train
 
 __version__ = "0.1.0"
 
 ROOMS: Final = ("datasets", "models", "screening", "pipelines", "experiments", "pharmacovigilance")
 """The rooms, from the bottom up; ``pharmacovigilance`` stands beside them."""
 
-_LAZY: Final = dict.fromkeys(("load", "screen", "screen_space", "train"), "cinchona.pipelines.api")
+_LAZY: Final = dict.fromkeys(("explain", "load", "screen", "screen_space", "train"), "cinchona.pipelines.api")
 
-__all__ = ["__version__", "load", "ROOMS", "screen", "screen_space", "train"]
+__all__ = ["__version__", "explain", "load", "ROOMS", "screen", "screen_space", "train"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562

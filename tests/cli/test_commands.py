@@ -40,6 +40,24 @@ def model(tmp_path_factory):
     return folder
 
 
+class TestExplain:
+    def test_pieces_rejects_and_files(self, cinchona, model, tmp_path):
+        ran = cinchona("explain", model, "CC(=O)Nc1ccccc1", "C1CC", "--out", tmp_path / "why", *ALONE)
+        assert ran.code == 0
+        assert "pIC50" in ran.out
+        assert {p.name for p in (tmp_path / "why").iterdir()} == {
+            "explanation.html", "explanations.json", "atoms.csv", "bonds.csv", "rejects.csv",
+        }  # fmt: skip
+        told = json.loads(cinchona("explain", model, "CC(=O)Nc1ccccc1", "C1CC", "--json", *ALONE).out)
+        assert (len(told["explanations"]), len(told["rejects"])) == (1, 1)
+        assert told["explanations"][0]["method"] == "removal"
+
+    def test_neither_file_nor_smiles(self, cinchona, model):
+        ran = cinchona("explain", model, "nothing.csv", *ALONE)
+        assert ran.code == ExitCode.USAGE
+        assert "neither a file nor a SMILES" in ran.err
+
+
 class TestData:
     def test_list(self, cinchona):
         ran = cinchona("data", "list", "--json")

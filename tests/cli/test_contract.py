@@ -29,6 +29,7 @@ CONTRACT = {
     "status": (["DIR"], set()),
     "fsck": (["DIR"], {"--repair"}),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
+    "explain": (["MODEL", "COMPOUNDS..."], {"--endpoint", "--out", "--seed"}),
     "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
     "domain": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "data list": ([], set()),

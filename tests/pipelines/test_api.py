@@ -16,7 +16,16 @@ from cinchona.pipelines.predict import predict
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     out = tmp_path_factory.mktemp("api") / "model"
-    return cinchona.train(nav17().to_pandas(), target="pIC50", out=out, seed=1, settings=list(QUICK))
+    return cinchona.train(
+        nav17().to_pandas(), target="pIC50", out=out, seed=1, settings=[*QUICK, "explanation.keep_compounds=true"]
+    )
+
+
+def test_explanations_name_training_compounds_where_they_are_kept(model):
+    found = cinchona.explain(model, ["O=S(=O)(Nc1nccs1)c1ccc(Oc2ccccc2)c(C#N)c1", "nothing("])
+    assert len(found.explanations) == len(found.rejects) == 1
+    near = found.explanations[0].comparisons[0].neighbour
+    assert near.compound_id in set(map(str, nav17().column("compound_id").to_pylist()))
 
 
 def test_predictions_keep_order_length_and_index_whatever_comes_in(model):

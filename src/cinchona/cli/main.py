@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "status": ("cinchona.cli.status", "Say how far a screen has come."),
     "fsck": ("cinchona.cli.fsck", "Say what is wrong with the folder of a screen, and repair it."),
     "predict": ("cinchona.cli.predict", "Predict a few compounds."),
+    "explain": ("cinchona.cli.explain", "Say which atoms raise and lower a prediction."),
     "evaluate": ("cinchona.cli.evaluate", "Compare a model's predictions with measurements."),
     "domain": ("cinchona.cli.domain", "Compare a library with what a model was trained on."),
     "data": ("cinchona.cli.data", "Known data sets, and checks of your own."),

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from cinchona.cli.common import Common
     from cinchona.pipelines.demo import DemoResult
     from cinchona.pipelines.evaluate import Evaluated
+    from cinchona.pipelines.explain import Explained
     from cinchona.pipelines.predict import Predicted
     from cinchona.pipelines.screen_result import ScreenResult
     from cinchona.pipelines.train import TrainResult
 
 _SHOWN: Final = 10
 _SHOWN_PREDICTIONS: Final = 50
+_SHOWN_PIECES: Final = 4
 _NOT_SHOWN: Final = frozenset({"row_id", "parent_smiles", "score"})
 _COLUMNS: Final = ("rank", "compound_id", "parent_smiles", "score")
 
@@ -60,6 +62,32 @@ def show_predictions(common: Common, result: Predicted) -> None:
         return
     show_table([{k: v for k, v in row.items() if k not in _NOT_SHOWN} for row in data.pop("predictions")])
     show_record(data)
+
+
+def show_explanations(common: Common, result: Explained) -> None:
+    """Write the pieces that tell most of each compound, and the rejects: everything as JSON."""
+    if common.as_json:
+        show(common, result.to_json())
+        return
+    for one in result.explanations[:_SHOWN]:
+        shares = one.shares
+        rows = [
+            {"piece": p.smiles, f"share [{shares.scale or 'no unit'}]": p.share, "unsure": "yes" if p.unsure else ""}
+            for p in one.pieces[:_SHOWN_PIECES]
+        ]
+        show_table(rows, title=f"{one.compound_id} {shares.smiles}: {shares.endpoint} {shares.value:.3g}")
+        for near in one.comparisons:
+            found = near.neighbour
+            emit(
+                f"similar ({found.similarity:.2f}) to {found.compound_id}, measured {found.measured:.3g}; has {near.words}"
+            )
+    if result.rejects:
+        show_table([{"row": r.row_id, "reason": r.reason} for r in result.rejects[:_SHOWN]], title="Rejected rows")
+    show_record({
+        "explained": len(result.explanations),
+        "rejected": len(result.rejects),
+        "folder": None if result.out is None else str(result.out),
+    })  # fmt: skip
 
 
 def show_demo(common: Common, result: DemoResult, *, record: str) -> None:
