@@ -15,6 +15,7 @@ import argparse
 import gzip
 import os
 import random
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -58,7 +59,11 @@ def main() -> None:
     if asked.hits:
         time_hits()
         return
-    rows = [planted(TASKS[name], seed, asked.molecules) for name in asked.tasks for seed in range(asked.seeds)]
+    rows = []
+    for seed in range(asked.seeds):
+        for name in asked.tasks:
+            rows.append(planted(TASKS[name], seed, asked.molecules))
+            print(seed, rows[-1], file=sys.stderr, flush=True)
     report(rows)
 
 
