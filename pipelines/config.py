@@ -10,8 +10,8 @@ from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, 
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
 from cinchona.models.domain.config import DomainConfig
-from cinchona.models.tuning.config import TuningConfig
 from cinchona.models.explanation.config import ExplanationConfig
+from cinchona.models.tuning.config import TuningConfig
 from cinchona.screening.config import ExecutorConfig, ScreenConfig, SpaceConfig
 from cinchona.settings import Config
 
