@@ -95,8 +95,9 @@ class GraphEnsemble(ArrayScorer):
         extra = None
         if self.features is not None:
             extra = self.features.rows([text for text, usable in zip(batch.smiles, kept, strict=True) if usable])
-        found = self._predictions(self.coded_outputs(molecules, extra), kept=kept, rejects=rejects)
-        return replace(found, molecules=molecules)
+        vectors = self._room(molecules) if getattr(self.trust.domain, "needs_vectors", False) else None
+        raw = self._bank.outputs(molecules, extra, self.product, vectors=vectors)
+        return replace(self._predictions(raw, kept=kept, rejects=rejects), molecules=molecules, vectors=vectors)
 
     def predict_graphs(
         self, graphs: Sequence[MolGraph], *, kept: np.ndarray | None = None, rejects: tuple[Reject, ...] = ()
@@ -114,6 +115,17 @@ class GraphEnsemble(ArrayScorer):
     def coded_outputs(self, molecules: CodedMolecules, extra: np.ndarray | None = None) -> np.ndarray:
         """Outputs of each member for n coded molecules and their features, as :meth:`raw_outputs`, by the engine if it can."""
         return self._bank.outputs(molecules, extra, self.product)
+
+    def molecule_vectors(self, smiles: Sequence[str]) -> np.ndarray:
+        """Vectors that the first network makes of valid molecules before its head, float32, shape (n, hidden)."""
+        molecules = molecules_of(CompoundBatch.of(smiles))[0]
+        vectors = self._room(molecules)
+        extra = None if self.features is None else self.features.rows(smiles)
+        self._bank.outputs(molecules, extra, self.product, vectors=vectors)
+        return vectors
+
+    def _room(self, molecules: CodedMolecules) -> np.ndarray:
+        return np.zeros((len(molecules), self.network.hidden), np.float32)
 
     def additive_blocks(self) -> tuple[FeatureRows, list[AdditiveBlock] | str]:
         """The networks as sums over atoms, or why they are none; see :func:`~cinchona.models.additive.additive_form`."""

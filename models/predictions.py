@@ -29,6 +29,8 @@ class Predictions:
     """The other rows, with reasons."""
     molecules: CodedMolecules | Sequence[Chem.Mol] | None = None
     """The n molecules as the model read them, so that nobody has to read them again; None if it does not tell."""
+    vectors: np.ndarray | None = None
+    """What a graph network makes of the n molecules before its head, float32, shape (n, hidden), where a domain asks for it."""
 
 
 __all__ = ["Predictions"]

@@ -32,13 +32,21 @@ Weights = Mapping[str, np.ndarray]
 class Bank(Protocol):
     """The networks of an ensemble, ready to compute."""
 
-    def outputs(self, molecules: CodedMolecules, extra: np.ndarray | None, product: GemmName) -> np.ndarray:
+    def outputs(
+        self,
+        molecules: CodedMolecules,
+        extra: np.ndarray | None,
+        product: GemmName,
+        *,
+        vectors: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Raw outputs of every network for n molecules, float32, shape (networks, n, t).
 
         Args:
             molecules: Their graph codes.
             extra: Scaled features of whole molecules, float32, shape (n, x), or None.
             product: Matrix product of the engine; PyTorch has its own.
+            vectors: Filled with the molecule vectors of the first network, float32, shape (n, hidden), or None.
         """
 
 
@@ -87,22 +95,38 @@ class _DirectedBank:
     def __init__(self, config: GraphNetConfig, networks: tuple[EngineNetwork, ...]) -> None:
         self._config, self._networks = config, networks
 
-    def outputs(self, molecules: CodedMolecules, extra: np.ndarray | None, product: GemmName) -> np.ndarray:
+    def outputs(
+        self,
+        molecules: CodedMolecules,
+        extra: np.ndarray | None,
+        product: GemmName,
+        *,
+        vectors: np.ndarray | None = None,
+    ) -> np.ndarray:
         with product_thread(product):
             return engine_outputs(
-                self._networks, molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra
-            )
+                self._networks, molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra,
+                vectors=vectors,
+            )  # fmt: skip
 
 
 class _GinBank:
     def __init__(self, config: GraphNetConfig, networks: tuple[GinNetwork, ...]) -> None:
         self._config, self._networks = config, networks
 
-    def outputs(self, molecules: CodedMolecules, extra: np.ndarray | None, product: GemmName) -> np.ndarray:
+    def outputs(
+        self,
+        molecules: CodedMolecules,
+        extra: np.ndarray | None,
+        product: GemmName,
+        *,
+        vectors: np.ndarray | None = None,
+    ) -> np.ndarray:
         with product_thread(product):
             return gin_outputs(
-                self._networks, molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra
-            )
+                self._networks, molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra,
+                vectors=vectors,
+            )  # fmt: skip
 
 
 class _TorchBank:
@@ -110,7 +134,14 @@ class _TorchBank:
         self._config, self._make = config, members
         self._networks: Sequence[GraphNet] | None = None
 
-    def outputs(self, molecules: CodedMolecules, extra: np.ndarray | None, product: GemmName) -> np.ndarray:
+    def outputs(
+        self,
+        molecules: CodedMolecules,
+        extra: np.ndarray | None,
+        product: GemmName,
+        *,
+        vectors: np.ndarray | None = None,
+    ) -> np.ndarray:
         import torch
 
         from cinchona.models.batching import GraphSet
@@ -125,6 +156,8 @@ class _TorchBank:
                 graphs = GraphSet.of_codes(part_of(molecules, first, last), depth=self._config.program_depth, extra=cut)
                 batch = graphs.batch(np.arange(last - first))
                 parts.append(np.stack([network(batch).numpy() for network in networks]))
+                if vectors is not None:
+                    vectors[first:last] = networks[0].embed(batch).numpy()
         return np.concatenate(parts, axis=1)
 
 

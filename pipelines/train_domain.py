@@ -8,8 +8,10 @@ import numpy as np
 
 from cinchona.datasets.assay import AssayTable
 from cinchona.datasets.splits import Split
+from cinchona.models.domain.embedding import EmbeddingSpace
 from cinchona.models.domain.fitting import HeldOut, fit_domain
 from cinchona.models.domain.folding import Folding
+from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.scorers import ArrayScorer
 from cinchona.pipelines.config import Settings
 
@@ -45,6 +47,11 @@ def learn_domain(
         quantile=settings.domain.quantile,
         seed=seed,
     )
+    if settings.domain.embedding and isinstance(model, GraphEnsemble):
+        vectors = model.molecule_vectors([data.smiles[row] for row in rows])
+        domain = replace(
+            domain, embedding=EmbeddingSpace.fit(vectors, seed=seed, quantile=settings.domain.quantile)
+        )  # fmt: skip
     model.trust = replace(model.trust, domain=domain)
 
 

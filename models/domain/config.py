@@ -16,6 +16,9 @@ class DomainConfig(Config):
     name_nearest: bool = False
     """Keep the ids of the training compounds too, so that each prediction names the nearest one. Whoever has the model folder
     can read them."""
+    embedding: bool = False
+    """Graph networks only: a compound is inside only if it is also near training compounds in the vectors that the first network
+    makes. Off, since errors followed that distance less than the fingerprints' on the sets that were tried."""
     quantile: float = Field(0.95, gt=0, le=1)
     """Where held-out errors do not tell: share of the training compounds that have another one within the threshold."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.models.coded_input import molecules_of
+from cinchona.models.domain.embedding import EmbeddingSpace
 from cinchona.models.domain.folding import Folding
 from cinchona.models.domain.index import NearestIndex
 from cinchona.models.domain.profile import Profile
@@ -45,6 +46,8 @@ class DomainMeasure:
     """Id of one compound of each fingerprint, where the user allowed it."""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """Held-out errors by distance, plain data."""
+    embedding: EmbeddingSpace | None = None
+    """Training compounds as a graph network sees them; where it is known, only what is near there too is inside."""
 
     @cached_property
     def _index(self) -> NearestIndex:
@@ -60,6 +63,8 @@ class DomainMeasure:
         if not known.all():
             distance, place = _spread(distance, known, 1.0), _spread(place, known, -1)
         inside = (distance[:, None] <= self.limits).astype(np.int8)
+        if self.embedding is not None and found.vectors is not None:
+            inside[self.embedding.distances(found.vectors) > self.embedding.limit] = 0
         inside[~known] = DOMAIN_UNKNOWN
         nearest = None if self.ids is None else tuple(self.ids[p] if p >= 0 else "" for p in place.tolist())
         return Whereabouts(inside, distance.astype(np.float64), nearest)
@@ -67,6 +72,11 @@ class DomainMeasure:
     def distances(self, molecules: CodedMolecules) -> tuple[np.ndarray, np.ndarray]:
         """Distance of n molecules to the nearest training compound, and its place, as :meth:`.index.NearestIndex.nearest`."""
         return self._index.nearest(self.folding.bits(molecules))
+
+    @property
+    def needs_vectors(self) -> bool:
+        """Whether the model shall hand over its molecule vectors."""
+        return self.embedding is not None
 
     @property
     def limits(self) -> np.ndarray:
@@ -84,11 +94,13 @@ class DomainMeasure:
             "properties": self.profile.spec(),
             "ids": None if self.ids is None else list(self.ids),
             "evidence": dict(self.evidence),
+            "embedding": None if self.embedding is None else self.embedding.spec(),
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Fingerprints, and hashes of the scaffolds."""
-        return {"fingerprints": self.words, "scaffolds": self.profile.array()}
+        seen = {} if self.embedding is None else self.embedding.arrays()
+        return {"fingerprints": self.words, "scaffolds": self.profile.array(), **seen}
 
     @classmethod
     def restore(cls, spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray], endpoints: Sequence[Endpoint]) -> Self:
@@ -114,7 +126,8 @@ class DomainMeasure:
             raise ValueError("not one threshold an endpoint or not one id a fingerprint")
         profile = Profile.restore(spec["properties"], arrays["scaffolds"])
         own = tuple(int(n) for n in spec["own"])
-        return cls(folding, words, thresholds, own, profile, ids, dict(spec["evidence"]))
+        seen = None if spec.get("embedding") is None else EmbeddingSpace.restore(spec["embedding"], arrays)
+        return cls(folding, words, thresholds, own, profile, ids, dict(spec["evidence"]), seen)
 
 
 def histogram(distance: np.ndarray) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ class GinNetwork:
         return cls(embed, layers, head_layers(weights))
 
 
-def gin_outputs(
+def gin_outputs(  # noqa: PLR0913 - the networks, the molecules, and how
     networks: Sequence[GinNetwork],
     molecules: CodedMolecules,
     *,
@@ -46,6 +46,7 @@ def gin_outputs(
     rows_of: FeatureRows,
     multiply: Gemm,
     extra: np.ndarray | None = None,
+    vectors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Raw outputs of every network for every molecule, float32, shape (len(networks), n, t).
 
@@ -56,6 +57,7 @@ def gin_outputs(
         rows_of: Feature schema that the networks were trained on.
         multiply: Matrix product to use.
         extra: Scaled features of whole molecules, float32, shape (n, x), or None.
+        vectors: Filled with the molecule vectors of the first network, float32, shape (n, hidden), or None.
     """
     raw = np.empty((len(networks), len(molecules), len(networks[0].head[-1][1])), np.float32)
     for first, last in passes(molecules, MAX_STATES):
@@ -64,10 +66,12 @@ def gin_outputs(
         for k, network in enumerate(networks):
             weight, bias = network.embed
             start = multiply(np.ascontiguousarray(graphs.atom_rows, np.float32), weight) + bias
-            vectors = encode_gin(graphs, plan, network.layers, multiply, first=start) * scale
+            made = encode_gin(graphs, plan, network.layers, multiply, first=start) * scale
+            if vectors is not None and k == 0:
+                vectors[first:last] = made
             if extra is not None:
-                vectors = np.concatenate([vectors, extra[first:last]], axis=1)
-            raw[k, first:last] = feed_forward(vectors, network.head, multiply)
+                made = np.concatenate([made, extra[first:last]], axis=1)
+            raw[k, first:last] = feed_forward(made, network.head, multiply)
     return raw
 
 

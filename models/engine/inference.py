@@ -82,7 +82,7 @@ class EngineBlock:
     """Descriptors to put behind the molecule vectors, float32, shape (n, x), or None."""
 
 
-def engine_outputs(
+def engine_outputs(  # noqa: PLR0913 - the networks, the molecules, and how
     networks: Sequence[EngineNetwork],
     molecules: CodedMolecules,
     *,
@@ -90,6 +90,7 @@ def engine_outputs(
     rows_of: FeatureRows,
     multiply: Gemm,
     extra: np.ndarray | None = None,
+    vectors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Raw outputs of every network for every molecule, float32, shape (len(networks), n, t).
 
@@ -100,13 +101,19 @@ def engine_outputs(
         rows_of: Feature schema that the networks were trained on.
         multiply: Matrix product to use.
         extra: Scaled features of whole molecules to put behind the molecule vectors, float32, shape (n, x), or None.
+        vectors: Filled with the molecule vectors of the first network, float32, shape (n, hidden), or None.
     """
     block = EngineBlock(tuple(networks), config, extra)
-    return block_outputs([block], molecules, rows_of=rows_of, multiply=multiply)[0]
+    return block_outputs([block], molecules, rows_of=rows_of, multiply=multiply, vectors=vectors)[0]
 
 
 def block_outputs(
-    blocks: Sequence[EngineBlock], molecules: CodedMolecules, *, rows_of: FeatureRows, multiply: Gemm
+    blocks: Sequence[EngineBlock],
+    molecules: CodedMolecules,
+    *,
+    rows_of: FeatureRows,
+    multiply: Gemm,
+    vectors: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Raw outputs of several blocks; equal environments are looked for once for all networks of one depth.
 
@@ -115,6 +122,7 @@ def block_outputs(
         molecules: Codes of n molecules.
         rows_of: Feature schema that they were trained on.
         multiply: Matrix product to use.
+        vectors: Filled with the molecule vectors of the first network, float32, shape (n, hidden), or None.
 
     Returns:
         For each block float32, shape (networks, n, t).
@@ -127,8 +135,10 @@ def block_outputs(
             scale = readout_scale(block.config, graphs)
             extra = None if block.extra is None else block.extra[first:last]
             for k, network in enumerate(block.networks):
-                vectors = encode(graphs, plans[block.config.depth], network.encoder, multiply) * scale
-                out[k, first:last] = feed_forward(_completed(vectors, network, extra), network.head, multiply)
+                made = encode(graphs, plans[block.config.depth], network.encoder, multiply) * scale
+                out[k, first:last] = feed_forward(_completed(made, network, extra), network.head, multiply)
+                if vectors is not None and network is blocks[0].networks[0]:
+                    vectors[first:last] = made
     return raw
 
 

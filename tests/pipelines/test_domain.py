@@ -105,3 +105,10 @@ def test_facts_of_damaged_records_do_not_raise():
                                "evidence": {"targets": [{"target": "t", "spearman": 0.5, "lower": 0.1, "upper": None}]}}))  # fmt: skip
     assert facts["threshold"] == "m"
     assert facts["error with distance, t"] == "Spearman 0.50 (0.10 to –)"
+
+
+def test_networks_can_look_at_their_own_vectors_too(tmp_path):
+    settings = quick_settings("domain.embedding=true", "training.ensemble_size=1", "training.epochs=1")
+    out = tmp_path / "model"
+    train(nav17(40), targets=["pIC50"], out=out, settings=settings, seed=1)
+    assert open_scorer(out).trust.domain.embedding.limit > 0
