@@ -7,7 +7,7 @@ follows is a few more products and the way to natural units.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from cinchona.models.engine.directed import CodedGraphs
 from cinchona.models.engine.gemm import Gemm
 from cinchona.models.engine.graphs import FeatureRows
 from cinchona.models.engine.partial import DirectedEncoders
+from cinchona.models.trusting import Trust
 from cinchona.protocols import Scorer
 from cinchona.records import Direction, Endpoint
 
@@ -32,7 +33,10 @@ class AdditiveModel:
     endpoints: tuple[Endpoint, ...]
     """All endpoints of the scorer, in order."""
     rank: Callable[[np.ndarray], np.ndarray]
-    """From values in natural units (float, shape (n, t); NaN where no block answers) to the score."""
+    """From calibrated values in natural units (float, shape (n, t); NaN where no block answers) to the score."""
+
+    trust: Trust = field(default_factory=Trust)
+    """Calibration of the scorer."""
 
     @property
     def reach(self) -> int:
@@ -103,14 +107,14 @@ class AdditiveModel:
 
     def scores(self, first: np.ndarray, multiply: Gemm) -> np.ndarray:
         """From sums at the first layers to scores, float32, shape (n,); as the scorer itself gives them."""
-        value = np.full((len(first), len(self.endpoints)), np.nan, np.float32)
+        value = np.full((len(first), len(self.endpoints)), np.nan)
         position = {e.name: k for k, e in enumerate(self.endpoints)}
         for block, raw in zip(self.blocks, self.outputs(first, multiply), strict=True):
             wide = raw * block.scale[:, None, :] + block.mean[:, None, :]
             logistic = 0.5 * (1.0 + np.tanh(0.5 * raw.astype(np.float64)))
             natural = np.where(np.array(block.is_class), logistic, wide).mean(axis=0)
             value[:, [position[name] for name in block.endpoints]] = natural
-        return np.asarray(self.rank(value), np.float32)
+        return np.asarray(self.rank(self.trust.calibrated(value).astype(np.float32)), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +148,8 @@ def quick_head(model: AdditiveModel, objective: str) -> QuickHead | None:
         return None
     block = found[0]
     k, count = block.endpoints.index(name), len(block.members)
+    if block.is_class[k] and model.trust.conformal is not None:  # a calibrated probability is no sum over members
+        return None
     widths = [len(m.bias) for m in block.members]
     scale = np.ones(count) if block.is_class[k] else block.scale[:, k]
     constant = 0.0 if block.is_class[k] else sign * float(block.mean[:, k].mean())
@@ -173,7 +179,7 @@ def additive_form(scorer: Scorer) -> AdditiveModel | str:
     if len({block.is_mean for block in kept}) > 1:
         return "some of its networks take a mean over atoms and others a sum"
     rank = _first_endpoint(first) if chosen is None else chosen.score
-    return AdditiveModel(rows_of, kept, tuple(inner.endpoints), rank)
+    return AdditiveModel(rows_of, kept, tuple(inner.endpoints), rank, getattr(inner, "trust", Trust()))
 
 
 def _first_endpoint(first: Endpoint) -> Callable[[np.ndarray], np.ndarray]:

@@ -20,10 +20,12 @@ from cinchona.datasets.splits import deal_groups
 from cinchona.models.candidates import Clock, Forecaster, candidates, n_folds
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.choosing import Choice, Decision, decide, left_out
-from cinchona.models.classical.blend import BlendScorer, Weighted, compact
+from cinchona.models.classical.blend import BlendScorer, Weighted, blended, compact, members_spread
+from cinchona.models.classical.crossfit import cross_predict
 from cinchona.models.classical.fitting import kernels_of, molecules_of
 from cinchona.models.classical.inputs import Basis, Inputs
 from cinchona.models.classical.members import Labels, Learner
+from cinchona.models.stacking import nested_blend
 from cinchona.progress import progress
 from cinchona.records import Endpoint
 from cinchona.seeds import rng
@@ -41,6 +43,10 @@ class AutoResult:
     """What was tried for each target, and what became of it."""
     seconds: float
     """Time it took."""
+    held_out: np.ndarray
+    """Predictions that neither members nor weights had the compound for, float64, shape (n, t); NaN where none."""
+    spread: np.ndarray
+    """Weighted standard deviation of the members there, float64, shape (n, t)."""
 
 
 def fit_auto(
@@ -77,7 +83,9 @@ def fit_auto(
     blends = [search.fit(column, decision) for column, decision in enumerate(decisions)]
     scorer = compact(blends, search.basis, endpoints)
     choices = tuple(choice for decision in decisions for choice in decision.choices)
-    return AutoResult(scorer, choices, clock.spent)
+    told = [search.held_out(column, decision) for column, decision in enumerate(decisions)]
+    held_out, spread = (np.column_stack(parts) for parts in zip(*told, strict=True))
+    return AutoResult(scorer, choices, clock.spent, held_out, spread)
 
 
 @dataclass(slots=True)
@@ -122,7 +130,7 @@ class _Search:
         self._prepare(learner)
         tried = _Tried(learner)
         for column in range(len(self.labels)):
-            tried.held_out.append(self._out_of_fold(learner, column))
+            tried.held_out.append(cross_predict(learner, self._inputs, self.labels[column], self.folds, seed=self.seed))
             if self.tried and self.clock.left < finals:
                 self.left_out[learner.name] = "left out: the time was over before it was compared"
                 return
@@ -148,6 +156,23 @@ class _Search:
             if weight > 0
         ]
 
+    def held_out(self, column: int, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
+        """What the chosen model says of compounds that were held out, and the spread of its members; float64, shape (n,)."""
+        members = np.column_stack([tried.held_out[column] for tried in self.tried])
+        value, spread = np.full(len(members), np.nan), np.full(len(members), np.nan)
+        used = decision.weights > 0
+        labels = self.labels[column]
+        rows = np.flatnonzero(np.isfinite(members).all(axis=1) & ~np.isnan(labels.values))
+        if not len(rows):
+            return value, spread
+        parts, weights = members[np.ix_(rows, used)], decision.weights[used]
+        spread[rows] = members_spread(parts, weights)
+        if used.sum() == 1 or len(np.unique(self.folds[rows])) < 2:
+            value[rows] = blended(parts, weights, task=labels.task)
+        else:
+            value[rows] = nested_blend(members[rows], labels.values[rows], self.folds[rows], task=labels.task)
+        return value, spread
+
     def _prepare(self, learner: Learner) -> None:
         """Compute the features that ``learner`` needs and that are not there yet."""
         wanted = kernels_of([*(tried.learner for tried in self.tried), learner])
@@ -158,17 +183,6 @@ class _Search:
         if learner.layout:
             self._inputs.table(learner.layout)
         self._forecast.computed(learner)
-
-    def _out_of_fold(self, learner: Learner, column: int) -> np.ndarray:
-        labels = self.labels[column]
-        known = labels.known(np.arange(len(self.folds)))
-        out = np.full(len(self.folds), np.nan)
-        for fold in range(int(self.folds.max()) + 1):
-            fitted, here = known[self.folds[known] != fold], known[self.folds[known] == fold]
-            if len(fitted) and len(here):
-                member = learner.fit(self._inputs, labels, fitted, seed=self.seed)
-                out[here] = member.predict(self._inputs.take(here))
-        return out
 
 
 def folds_of(smiles: Sequence[str], kind: str, *, seed: int, count: int | None = None) -> np.ndarray:

@@ -68,6 +68,19 @@ def reliability_curve(kind: str, labels: np.ndarray, pair: np.ndarray) -> tuple[
     return np.array([pair[b, 0].mean() for b in bins]), np.array([labels[b].mean() for b in bins])
 
 
+def equal_mass_bins(guess: np.ndarray) -> list[np.ndarray]:
+    """Up to ten bins of equal count, lowest first; equal guesses share a bin.
+
+    Args:
+        guess: float64, shape (n,).
+
+    Returns:
+        Members of each bin, bool, shape (n,).
+    """
+    place = _bins(guess)
+    return [place == k for k in np.unique(place)]
+
+
 def _bins(guess: np.ndarray) -> np.ndarray:
     edges = np.quantile(guess, np.linspace(0, 1, _BINS + 1)[1:-1])
     return np.searchsorted(edges, guess, side="left")  # equal guesses share a bin
@@ -78,4 +91,10 @@ def calibration_error(kind: str) -> Callable[[np.ndarray, np.ndarray], float]:
     return miscalibration_area if kind == "regression" else expected_calibration_error
 
 
-__all__ = ["calibration_error", "expected_calibration_error", "miscalibration_area", "reliability_curve"]
+__all__ = [
+    "calibration_error",
+    "equal_mass_bins",
+    "expected_calibration_error",
+    "miscalibration_area",
+    "reliability_curve",
+]

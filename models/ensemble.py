@@ -26,6 +26,7 @@ from cinchona.models.threads import one_torch_thread
 from cinchona.records import CompoundBatch, Endpoint, Reject
 
 if TYPE_CHECKING:
+    from cinchona.models.calibration.held_out import HeldOut
     from cinchona.models.network import GraphNet
     from cinchona.models.start_choice import StartChoice
 
@@ -70,6 +71,7 @@ class GraphEnsemble(ArrayScorer):
         self.features = features
         self.origin: dict[str, str] = {}
         self.start: StartChoice | None = None
+        self.held_out: HeldOut | None = None
         self._weights: tuple[dict[str, np.ndarray], ...] = tuple(
             {name: tensor.detach().numpy() for name, tensor in member.state_dict().items()} for member in members
         )
@@ -82,6 +84,19 @@ class GraphEnsemble(ArrayScorer):
     @cached_property
     def _bank(self) -> Bank:
         return make_bank(self.network, self._weights, _Members(self.network, self._weights, len(self.endpoints)))
+
+    @property
+    def size(self) -> int:
+        """Number of networks."""
+        return len(self._weights)
+
+    def of_members(self, chosen: Sequence[int]) -> GraphEnsemble:
+        """An ensemble of some of the networks, by number."""
+        part = GraphEnsemble(
+            (), network=self.network, endpoints=self.endpoints, scaling=self.scaling, features=self.features
+        )
+        part._weights = tuple(self._weights[member] for member in chosen)
+        return part
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,10 @@ from cinchona.models.auxiliary import beside, descriptor_labels, without_outputs
 from cinchona.models.batching import GraphSet
 from cinchona.models.config import GraphNetConfig, TrainingConfig
 from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.held_out_networks import held_out_of
 from cinchona.models.loop import Checkpoint, TrainingData, TrainingLoop
 from cinchona.models.losses import Labels
+from cinchona.models.member_parts import member_parts
 from cinchona.models.molecule_features import MoleculeFeatures
 from cinchona.models.network import GraphNet
 from cinchona.models.scaling import TargetScaling
@@ -53,7 +56,10 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     on_epoch: Callable[[EpochRecord], None] | None = None,
     stop: threading.Event | None = None,
 ) -> GraphEnsemble:
-    """Fit networks to ``split.train``, stopped by ``split.valid``; ``split.test`` is not looked at.
+    """Fit networks to ``split.train`` and ``split.valid`` without a part that stops them; ``split.test`` is not looked at.
+
+    From four networks on they leave out different parts (:func:`~cinchona.models.member_parts.member_parts`). What they say of
+    the parts that they left out comes with the ensemble, as ``held_out``.
 
     Networks are trained side by side, one thread each, and every one of them is deterministic on one type of processor:
     neither the number of workers nor an interruption changes a bit of the result.
@@ -82,27 +88,32 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     encoder = starting_encoder(training.pretrained, network)
     features = _features(table, split, network)
     data = _data(table, split, scaling, network=network, training=training, features=features)
-    data = replace(data, encoder=None if encoder is None else encoder.weights)
+    parts = member_parts(table, split, training.ensemble_size, seed=seed)
+    weights = None if encoder is None else encoder.weights
     n_auxiliary = data.labels.values.shape[1] - len(table.targets)
     loss = task_loss([t.name for t in table.targets], scaling.is_class, training, n_auxiliary=n_auxiliary)
     origin = {} if encoder is None else {"name": encoder.name, "digest": encoder.digest}
-    key = _key(table, split, network=network, training=training, seed=seed, origin=origin)
+    key = partial(_key, table, network=network, training=training, seed=seed, origin=origin)
     size, epochs = training.ensemble_size, Schedule.of(training, len(split.train)).epochs
     with one_torch_thread(), progress(size * epochs, "training", unit="epochs") as bar:
         watch = _Watch(bar, on_epoch, stop or threading.Event())
 
         def fit_member(member: int) -> GraphNet:
-            loop = TrainingLoop(data, network=network, training=training, loss=loss, seed=seed, member=member)
-            place = None if checkpoint is None else Checkpoint(checkpoint / f"network-{member:03d}.safetensors", key)
-            trained = loop.run(checkpoint=place, on_epoch=watch.epoch, stop=watch.stop)
-            watch.skip(epochs - loop.epochs_run)
+            mine = replace(data, train=parts.fitted(member), valid=parts.left_out(member), encoder=weights)
+            loop = TrainingLoop(mine, network=network, training=training, loss=loss, seed=seed, member=member)
+            trained = loop.run(checkpoint=_place(checkpoint, member, key(mine)), on_epoch=watch.epoch, stop=watch.stop)
+            watch.skip(max(epochs - loop.epochs_run, 0))
             return without_outputs(trained, len(table.targets)) if n_auxiliary else trained
 
         members = _side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
     endpoints = endpoints_of(table.targets, training.lower_is_better)
     ensemble = GraphEnsemble(members, network=network, endpoints=endpoints, scaling=scaling, features=features)
-    ensemble.origin, ensemble.start = origin, choice
+    ensemble.origin, ensemble.start, ensemble.held_out = origin, choice, held_out_of(ensemble, table, parts)
     return ensemble
+
+
+def _place(folder: Path | None, member: int, key: str) -> Checkpoint | None:
+    return None if folder is None else Checkpoint(folder / f"network-{member:03d}.safetensors", key)
 
 
 @dataclass(slots=True)
@@ -187,7 +198,7 @@ def _data(
 
 def _key(
     table: AssayTable,
-    split: Split,
+    data: TrainingData,
     *,
     network: GraphNetConfig,
     training: TrainingConfig,
@@ -195,7 +206,7 @@ def _key(
     origin: Mapping[str, str],
 ) -> str:
     """Digest of all that decides the weights of a network beside its number."""
-    rows = [digest_json(part.tolist()) for part in (split.train, split.valid)]
+    rows = [digest_json(part.tolist()) for part in (data.train, data.valid)]
     settings = training.model_dump(mode="json", exclude=_NEVER_DECIDES)
     return digest_json([table.digest, rows, FEATURE_SCHEMA, network.as_spec(), settings, seed, dict(origin)])
 

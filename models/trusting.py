@@ -71,6 +71,9 @@ class Part(Protocol):
 class Conformal(Part, Protocol):
     """Calibrates predictions and draws intervals around them."""
 
+    def calibrated(self, value: np.ndarray) -> np.ndarray:
+        """Calibrated values of n predictions, float64, shape (n, t), as :meth:`judge` gives them; NaN stays."""
+
     def judge(self, found: Predictions, distance: np.ndarray | None) -> Judged:
         """Judge n predictions, each row by itself.
 
@@ -116,6 +119,10 @@ class Trust:
             return Judged(found.value, found.uncertainty, whereabouts=place)
         judged = self.conformal.judge(found, None if place is None else place.distance)
         return replace(judged, whereabouts=place)
+
+    def calibrated(self, value: np.ndarray) -> np.ndarray:
+        """Calibrated values from a model's own, float64, shape (n, t)."""
+        return value if self.conformal is None else self.conformal.calibrated(value)
 
     def specs(self) -> dict[str, Any]:
         """Plain data of each part, by its name."""

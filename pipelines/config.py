@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, StandardizeConfig
+from cinchona.models.calibration.config import CalibrationConfig
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
 from cinchona.models.domain.config import DomainConfig
@@ -49,6 +50,8 @@ class Settings(Config):
     """How it is trained."""
     choice: ChoiceConfig = Field(default_factory=ChoiceConfig)
     """Which model is trained, and how ``auto`` finds out."""
+    calibration: CalibrationConfig = Field(default_factory=CalibrationConfig)
+    """How the model learns what its predictions are worth."""
     domain: DomainConfig = Field(default_factory=DomainConfig)
     """What the model folder keeps of the training compounds."""
     pretraining: PretrainingConfig = Field(default_factory=PretrainingConfig)

@@ -176,6 +176,28 @@ def points_svg(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     return _chart(f'<g class="c1 pt">{body}</g>', x, y, names=(x_label, y_label), told=told)
 
 
+def bars_svg(marks: Sequence[tuple[float, float, float, float]], *, label: str, x_label: str, y_label: str) -> str:
+    """Draw points with vertical intervals in the unit square; the diagonal is what was promised.
+
+    Args:
+        marks: Place, height, lower and upper end of the interval of each point, all in [0, 1].
+        label: Name of the target.
+        x_label: Name of the horizontal axis.
+        y_label: Name of the vertical axis.
+    """
+    if not marks:
+        return empty_svg("no values to compare", label=label)
+    x, y = Axis(0.0, 1.0, _LEFT, WIDTH - _RIGHT), Axis(0.0, 1.0, HEIGHT - _BOTTOM, _TOP)
+    drawn = "".join(
+        f'<line class="li" x1="{x.at(at)}" x2="{x.at(at)}" y1="{y.at(low)}" y2="{y.at(high)}"/>'
+        f'<circle class="fi" cx="{x.at(at)}" cy="{y.at(height)}" r="4"><title>{at:.3f}: {height:.3f} ({low:.3f} to {high:.3f})</title></circle>'
+        for at, height, low, high in marks
+    )
+    told = f"{y_label} over {x_label} of {label}: {len(marks)} points, the last one {marks[-1][1]:.3g} at {marks[-1][0]:.3g}"
+    body = _polyline(x, y, ((0, 0), (1, 1)), "gu") + f'<g class="c1">{drawn}</g>'
+    return _chart(body, x, y, names=(x_label, y_label), told=told)
+
+
 def empty_svg(text: str, *, label: str) -> str:
     """A chart that says why it shows nothing."""
     body = f'<text class="tx" x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle">{html.escape(text)}</text>'

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from cinchona.models.folder import read_trust
 from cinchona.pipelines.depict import structure_svg
 from cinchona.pipelines.figures import curves_svg, parity_svg, roc_svg, standalone
+from cinchona.pipelines.reliability import Reliability, reliabilities
 from cinchona.pipelines.report_hits import printable
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
 
@@ -56,6 +57,8 @@ class TrainingView:
     facts: list[tuple[str, str]]
     versions: list[tuple[str, str]]
     spec: str
+    reliabilities: list[Reliability]
+    """How far intervals and probabilities kept their promise."""
     choices: list[dict[str, Any]]
     """What an automatic choice tried, as in ``trust.json``; empty without one."""
 
@@ -85,6 +88,7 @@ def training_view(
         misses=[] if predictions is None else list(largest_misses(predictions)),
         facts=[("fingerprint", str(config.get("fingerprint"))), *facts_of(trust)],
         versions=[(k, str(v)) for k, v in (config.get("versions") or {}).items()],
+        reliabilities=list(reliabilities(trust)),
         choices=[row for row in trust.get("choice") or () if isinstance(row, dict)],
         spec=json.dumps(config.get("spec"), indent=2, ensure_ascii=False, default=str)[:20_000],
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,15 +32,15 @@ from cinchona.models.scorers import ArrayScorer
 from cinchona.models.train import fit_ensemble
 from cinchona.models.training_state import EpochRecord
 from cinchona.models.trust import trust_record
+from cinchona.pipelines.calibrating import calibration_record, learn_trust
 from cinchona.pipelines.card import write_card
 from cinchona.pipelines.chosen import fit_chosen
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.heldout import heldout_table, predict_all
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.pipelines.report import write_training_report
-from cinchona.pipelines.train_domain import learn_domain
 from cinchona.pipelines.train_tracking import log_begin, log_end, tags_of
 from cinchona.protocols import Tracker
-from cinchona.records import CompoundBatch
 from cinchona.tracking import NullTracker
 
 logger = logging.getLogger(__name__)
@@ -103,6 +102,8 @@ class _Fitted:
     heldout: pa.Table
     curves: dict[str, list[float]] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
+    calibration: dict[str, Any] | None = None
+    """How far intervals kept their promise on the test part."""
 
 
 def train(
@@ -159,6 +160,7 @@ def train(
         kept = kept_compounds(data, split) if chosen.explanation.keep_compounds else None
         if kept is not None:
             trust["compounds"] = kept.entry
+        trust["calibration"] = fitted.calibration
         if fitted.choices:
             trust["choice"] = [choice.to_json() for choice in fitted.choices]
         save_model(
@@ -174,7 +176,7 @@ def train(
 
 def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:
     """Digest of everything that decides the model and its figures."""
-    included = {"standardize", "curation", "split", "network", "training", "domain"}
+    included = {"standardize", "curation", "split", "network", "training", "calibration", "domain"}
     if settings.choice.model != "network":
         included |= {"choice"}
     kept = ["compounds are kept"] if settings.explanation.keep_compounds else []
@@ -197,12 +199,14 @@ def _found(folder: Path, decisive: str) -> TrainResult:
 
 def _fit(data: AssayTable, split: Split, settings: Settings, *, seed: int, checkpoint: Path) -> _Fitted:
     curves: dict[str, list[float]] = defaultdict(list)
-    model, choices = (
-        (_fit_network(data, split, settings, seed=seed, checkpoint=checkpoint, curves=curves), ())
-        if settings.choice.model == "network"
-        else fit_chosen(data, split, settings, seed=seed)
-    )
-    learn_domain(model, data, split, settings, seed=seed)
+    model: ArrayScorer
+    choices: tuple[Choice, ...] = ()
+    if settings.choice.model == "network":
+        model = network = _fit_network(data, split, settings, seed=seed, checkpoint=checkpoint, curves=curves)
+        held = network.held_out
+    else:
+        model, choices, held = fit_chosen(data, split, settings, seed=seed)
+    learn_trust(model, held, data, split, settings=settings, seed=seed)
     lower, trees = settings.training.lower_is_better, settings.training.forest_trees
     baselines = fit_baselines(data, split, seed=seed, n_trees=trees, lower_is_better=lower)
     models: dict[str, ArrayScorer] = {settings.choice.model: model, **baselines}
@@ -211,8 +215,10 @@ def _fit(data: AssayTable, split: Split, settings: Settings, *, seed: int, check
     evaluations = evaluate_predictions(
         data.values[split.test], data.censor[split.test], predictions, endpoints=model.endpoints, seed=seed
     )
-    heldout = _heldout(data, split, predictions[settings.choice.model])
-    return _Fitted(model, baselines, evaluations, heldout, dict(curves), choices)
+    heldout = heldout_table(data, split, predictions[settings.choice.model])
+    return _Fitted(
+        model, baselines, evaluations, heldout, dict(curves), choices, calibration_record(model, data, split)
+    )
 
 
 def _fit_network(
@@ -227,28 +233,6 @@ def _fit_network(
         data, split, network=settings.network, training=settings.training, seed=seed, checkpoint=checkpoint,
         on_epoch=keep,
     )  # fmt: skip
-
-
-def predict_all(model: ArrayScorer, smiles: Sequence[str]) -> np.ndarray:
-    """Predictions of standardized compounds, float32, shape (n, t); NaN where the model rejects one."""
-    scores = model.score(CompoundBatch.of(list(smiles)))
-    values = np.full((len(smiles), len(model.endpoints)), np.nan, np.float32)
-    values[scores.row_ids] = scores.value
-    return values
-
-
-def _heldout(data: AssayTable, split: Split, predicted: np.ndarray) -> pa.Table:
-    """One row a held-out compound and target, as the report wants it."""
-    rows = [(k, row, t) for k, row in enumerate(split.test.tolist()) for t in range(len(data.targets))]
-    return pa.table({
-        "compound_id": pa.array([data.compound_ids[row] for _, row, _ in rows], pa.string()),
-        "smiles": pa.array([data.smiles[row] for _, row, _ in rows], pa.string()),
-        "target": pa.array([data.targets[t].name for _, _, t in rows], pa.string()),
-        "kind": pa.array([data.targets[t].kind for _, _, t in rows], pa.string()),
-        "measured": pa.array([data.values[row, t] for _, row, t in rows], pa.float64()),
-        "censor": pa.array([data.censor[row, t] for _, row, t in rows], pa.int8()),
-        "predicted": pa.array([predicted[k, t] for k, _, t in rows], pa.float64()),
-    })  # fmt: skip
 
 
 def _write_companions(

@@ -19,7 +19,7 @@ from cinchona.pipelines.config import Settings
 def learn_domain(
     model: ArrayScorer,
     data: AssayTable,
-    split: Split,
+    rows: np.ndarray,
     settings: Settings,
     *,
     seed: int,
@@ -30,12 +30,11 @@ def learn_domain(
     Args:
         model: The fitted model; its trust is completed.
         data: Curated compounds.
-        split: Which of them were fitted to.
+        rows: Which of them were fitted to, int64.
         settings: Settings.
         seed: Seed of the training.
         held_out: Errors on compounds that were not fitted to, with their distances, where there are some.
     """
-    rows = fitted_rows(split, settings)
     if not settings.domain.keep or len(rows) < 2:
         return
     domain = fit_domain(

@@ -16,9 +16,12 @@ from cinchona.digests import digest_json
 from cinchona.files import write_text
 from cinchona.masking import mask_secrets
 from cinchona.models.evaluation import Evaluation, evaluations_table
+from cinchona.models.folder import read_trust
 from cinchona.pipelines.card import HTML, JSON
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.figures import standalone
 from cinchona.pipelines.quality_figures import quality_pictures
+from cinchona.pipelines.reliability import reliabilities, reliability_figures
 from cinchona.pipelines.report_training import target_figure
 from cinchona.protocols import TrackedRun
 
@@ -51,13 +54,15 @@ def log_end(
     for curve, values in curves.items():
         run.log_curve(curve, values)
     run.log_metrics({f"test {e.metric} {e.target} {e.model}": e.interval.estimate for e in evaluations if e.interval})
+    trust = read_trust(folder)
+    run.log_metrics(reliability_figures(trust))
     run.log_table("figures", evaluations_table(evaluations))
     for target in dict.fromkeys(heldout["target"].to_pylist()):
         picture = folder / "report" / f"heldout-{digest_json(target)[:8]}.svg"
         write_text(picture, target_figure(heldout, target))
         run.log_artifact(picture, folder="pictures")
     with tempfile.TemporaryDirectory(prefix="cinchona-") as scratch:
-        for name, svg in quality_pictures(folder, heldout).items():
+        for name, svg in (quality_pictures(folder, heldout) | _reliability_pictures(trust)).items():
             write_text(Path(scratch, name), svg)
             run.log_artifact(Path(scratch, name), folder="pictures")
     run.log_artifact(folder / "report" / "heldout.parquet", folder="heldout")
@@ -71,6 +76,11 @@ def _lead(folder: Path) -> str:
     """What a reader of the run should know first: where the model stands, and its limits."""
     card = json.loads((folder / "report" / JSON).read_bytes())
     return " ".join([*card["standing"], *card["limits"]])[:_LEAD]
+
+
+def _reliability_pictures(trust: Mapping[str, Any]) -> dict[str, str]:
+    """Reliability of each endpoint that has intervals, by file name; they take the place of those of plain spreads."""
+    return {f"reliability-{digest_json(one.target)[:8]}.svg": standalone(str(one.svg)) for one in reliabilities(trust)}
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -84,7 +84,7 @@ class BlendScorer(ArrayScorer):
                 parts = np.stack([part.member.predict(inputs) for part in blend], axis=1)
                 weights = np.array([part.weight for part in blend])
                 value[here, column] = blended(parts, weights, task=endpoint.kind)
-                spread[here, column] = _spread(parts, weights)
+                spread[here, column] = members_spread(parts, weights)
         return value, spread
 
     def spec(self) -> dict[str, Any]:
@@ -167,7 +167,8 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
     return odds
 
 
-def _spread(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def members_spread(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted standard deviation of k members, float64, shape (n,), from ``parts`` of shape (n, k) and ``weights`` of shape (k,)."""
     share = weights / weights.sum()
     away = parts - np.einsum("ij,j->i", parts, share)[:, None]
     spread: np.ndarray = np.sqrt(np.einsum("ij,j->i", away**2, share))
@@ -183,4 +184,4 @@ def _restored(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray], prefix
     return Weighted(str(entry["name"]), member, weight)
 
 
-__all__ = ["blended", "BlendScorer", "compact", "log_odds", "Weighted"]
+__all__ = ["blended", "BlendScorer", "compact", "log_odds", "members_spread", "Weighted"]

@@ -55,9 +55,7 @@ def fit_single(
         ConfigError: if there is no such model.
         ShapeError: if a compound does not parse.
     """
-    if name not in SINGLE_MODELS:
-        raise ConfigError(f"unknown model {name!r}", expected=f"one of {', '.join(SINGLE_MODELS)}")
-    learner = SINGLE_MODELS[name](workers)
+    learner = learner_of(name, workers)
     molecules = molecules_of(smiles)
     basis = Basis.of(molecules, kernels_of([learner]))
     inputs, rows = Inputs(molecules, basis), np.arange(len(smiles))
@@ -67,6 +65,17 @@ def fit_single(
         member = learner.fit(inputs, labels, labels.known(rows), seed=seed)
         blends.append([Weighted(learner.name, member, 1.0)])
     return compact(blends, basis, endpoints)
+
+
+def learner_of(name: str, workers: int | None) -> Learner:
+    """The learner of that name in :data:`SINGLE_MODELS`, with so many threads.
+
+    Raises:
+        ConfigError: if there is no such model.
+    """
+    if name not in SINGLE_MODELS:
+        raise ConfigError(f"unknown model {name!r}", expected=f"one of {', '.join(SINGLE_MODELS)}")
+    return SINGLE_MODELS[name](workers)
 
 
 def kernels_of(learners: Sequence[Learner]) -> list[str]:
@@ -89,4 +98,4 @@ def molecules_of(smiles: Sequence[str]) -> Molecules:
     return Molecules(molecules)
 
 
-__all__ = ["fit_single", "kernels_of", "molecules_of", "SINGLE_MODELS"]
+__all__ = ["fit_single", "kernels_of", "learner_of", "molecules_of", "SINGLE_MODELS"]

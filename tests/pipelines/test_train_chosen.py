@@ -12,6 +12,7 @@ from cinchona.models.folder import open_scorer, read_trust
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import screen
 from cinchona.pipelines.train import train
+from cinchona.records import CompoundBatch
 from cinchona.settings import load_settings
 
 TARGETS = ["size", "aromatic"]
@@ -48,6 +49,31 @@ def test_the_chosen_model_stands_beside_the_baselines(trained):
     assert all(row["model"] in page for row in result.choices)
 
 
+def test_intervals_come_with_the_model_and_are_checked_on_the_test_part(trained):
+    _, _, result = trained
+    scores = open_scorer(result.folder).score(CompoundBatch.of(SMILES))
+    assert (scores.lower <= scores.value).all()
+    assert (scores.value <= scores.upper).all()
+    assert (scores.uncertainty[:, 0] > 0).all()
+    trust = read_trust(result.folder)
+    assert trust["conformal"]["level"] == 0.9
+    size, aromatic = trust["calibration"]["endpoints"]
+    assert (size["target"], aromatic["target"]) == ("size", "aromatic")
+    assert size["found"] == sorted(size["found"]), "wider intervals hold more"
+    assert size["n"] == aromatic["n"] == sum(one["n"] for one in aromatic["bins"]) == result.parts["test"]
+    page = result.report.read_text()
+    assert "What a single prediction is worth" in page
+    assert "share promised within the interval" in page
+    assert "bins of equal count" in page
+
+
+def test_calibration_can_be_left_out(tmp_path):
+    settings = quick("choice.model=neighbours", "calibration.intervals=none")
+    result = train(write_table(tmp_path / "a.csv"), targets=["size"], out=tmp_path / "m", settings=settings)
+    assert open_scorer(result.folder).score(CompoundBatch.of(SMILES)).lower is None
+    assert read_trust(result.folder)["calibration"] is None
+
+
 def test_the_same_call_again_trains_nothing(trained):
     base, settings, result = trained
     again = train(base / "assay.csv", targets=TARGETS, out=base / "model", settings=settings, seed=3)
@@ -68,7 +94,7 @@ def test_the_test_part_is_not_looked_at(trained, tmp_path):
                 cells[2] = "77"
         body = [",".join([*cells, part]) for cells, part in zip(told, parts, strict=True)]
         table.write_text("\n".join([header + ",part", *body]) + "\n")
-        settings = quick("choice.model=svm", "split.kind=column", "split.split_column=part")
+        settings = quick("choice.model=svm", "split.kind=column", "split.split_column=part", "domain.keep=false")
         result = train(table, targets=["size"], out=tmp_path / f"m{spoil}", settings=settings, seed=0)
         fingerprints.append(result.fingerprint)
     assert fingerprints[0] == fingerprints[1]

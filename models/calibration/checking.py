@@ -1,0 +1,108 @@
+"""Whether intervals and probabilities keep what they promise, on compounds that nothing was learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from scipy.stats import binomtest
+
+from cinchona.models.calibration.intervals import ConformalIntervals
+from cinchona.models.calibration_error import equal_mass_bins, expected_calibration_error
+from cinchona.models.scorers import ArrayScorer
+from cinchona.models.trusting import Judged
+from cinchona.records import CompoundBatch
+
+SHOWN: Final = tuple(round(0.05 * k, 2) for k in range(1, 20))
+"""Levels at which the coverage of a measured endpoint is shown."""
+
+
+def check_trust(model: ArrayScorer, smiles: Sequence[str], truth: np.ndarray) -> list[dict[str, Any]]:
+    """Compare what ``model`` promises with what was measured.
+
+    Args:
+        model: With or without intervals.
+        smiles: n curated compounds that the model was neither fitted nor calibrated to.
+        truth: Their exact labels, float64, shape (n, t); NaN where missing or a bound.
+
+    Returns:
+        One record, JSON data, for each endpoint that has intervals and a label. All have ``target``, ``kind``, ``level``, ``n``,
+        ``coverage`` (share of labels within the interval) and ``coverage_interval`` (95 %, Wilson). Of a regression ``width`` (mean)
+        and ``levels`` with the coverage ``found`` at each. Of a classification ``single`` (share of sets of one label),
+        ``ece`` (expected calibration error over ten bins of equal count) and ``bins``: mean probability ``promised``, share of
+        actives ``found`` with its 95 % interval ``lower`` to ``upper`` (Wilson), and ``n``.
+    """
+    conformal = model.trust.conformal
+    if not isinstance(conformal, ConformalIntervals):
+        return []
+    batch = CompoundBatch.of(list(smiles))
+    found = model.predict(batch)
+    place = None if model.trust.domain is None else model.trust.domain.locate(batch, found)
+    distance = None if place is None else place.distance
+    known, labels = conformal.endpoints, truth[found.kept]
+    judged = {level: conformal.at_level(level).judge(found, distance) for level in {*SHOWN, conformal.level}}
+    records = []
+    for column, endpoint in enumerate(model.endpoints):
+        rows = np.isfinite(labels[:, column])
+        if known[column] is None or not rows.any():
+            continue
+        one = judged[conformal.level]
+        lower, upper = _ends(one, column, rows)
+        record = {"target": endpoint.name, "kind": endpoint.kind, "level": conformal.level}
+        record |= _coverage(one, labels, column, rows)
+        if endpoint.kind == "classification":
+            record |= {"single": float(((lower > 0) | (upper < 1)).mean()), **_probabilities(one, labels, column, rows)}
+        else:
+            shares = [float(covered(judged[level], labels, column, rows).mean()) for level in SHOWN]
+            record |= {"width": _mean(upper - lower), "levels": list(SHOWN), "found": shares}
+        records.append(record)
+    return records
+
+
+def covered(judged: Judged, labels: np.ndarray, column: int, rows: np.ndarray) -> np.ndarray:
+    """Which labels lie within their interval, bool, shape (k,); an interval without ends holds everything."""
+    lower, upper = _ends(judged, column, rows)
+    label = labels[rows, column]
+    inside: np.ndarray = ~((label < lower) | (label > upper))
+    return inside
+
+
+def share_interval(hits: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953)."""
+    found = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _coverage(one: Judged, labels: np.ndarray, column: int, rows: np.ndarray) -> dict[str, Any]:
+    inside = covered(one, labels, column, rows)
+    hits, n = int(inside.sum()), len(inside)
+    return {"n": n, "coverage": hits / n, "coverage_interval": list(share_interval(hits, n))}
+
+
+def _ends(one: Judged, column: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    assert one.lower is not None
+    assert one.upper is not None
+    return one.lower[rows, column], one.upper[rows, column]
+
+
+def _probabilities(one: Judged, labels: np.ndarray, column: int, rows: np.ndarray) -> dict[str, Any]:
+    probability, label = one.value[rows, column], labels[rows, column]
+    bins = []
+    for place in equal_mass_bins(probability):
+        hits, n = int(label[place].sum()), int(place.sum())
+        low, high = share_interval(hits, n)
+        bins.append(
+            {"promised": float(probability[place].mean()), "found": hits / n, "lower": low, "upper": high, "n": n}
+        )
+    pair = np.column_stack([probability, probability])
+    return {"ece": expected_calibration_error(label, pair), "bins": bins}
+
+
+def _mean(widths: np.ndarray) -> float | None:
+    """Mean width; None where an interval has no ends."""
+    mean = float(widths.mean())
+    return mean if np.isfinite(mean) else None
+
+
+__all__ = ["check_trust", "covered", "share_interval", "SHOWN"]
