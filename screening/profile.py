@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cinchona.errors import ConfigError
 from cinchona.settings import Config, load_settings
 
 SiteKind = Literal["local", "ssh", "slurm", "pbs", "lsf", "kubernetes", "address"]
@@ -189,7 +190,13 @@ def load_profile(file: Path) -> SiteProfile:
     Raises:
         ConfigError: if the file is unreadable, a key unknown or a value wrong; all faults in one message.
     """
-    return load_settings(SiteProfile, file=file, environ={})
+    try:
+        return load_settings(SiteProfile, file=file, environ={})
+    except ConfigError as error:
+        if error.where:
+            raise
+        remedy = f"write it into {file.name}" if "--set" in error.remedy else error.remedy
+        raise ConfigError(error.what, where=str(file), expected=error.expected, remedy=remedy) from error
 
 
 def n_bytes(memory: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import stat
@@ -68,6 +69,10 @@ class Member:
                     yield plain
         except (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError) as error:
             raise _damaged(self.path, self.inner, error) from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what a member that claims to begin before the file leads to
+                raise
+            raise _damaged(self.path, self.inner, error) from error
         except RuntimeError as error:
             raise InputError(
                 f"the archive cannot be opened: {error}", where=self.name, expected="a zip without a password"
@@ -126,7 +131,9 @@ def _zip_members(path: Path) -> list[Member]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise _damaged(path, "", error) from error
     if len(infos) > MAX_MEMBERS:
         raise UnsafeFileError(f"the archive has {len(infos)} members", where=path.name, expected=f"<= {MAX_MEMBERS}")

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -59,11 +60,11 @@ def examine(config: Path | None, overrides: Sequence[str], *, profile: Path | No
         ``ok`` (no fault), ``versions``, ``host`` and ``checks``; plain data.
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
-        _rooms, _extras, _threads, _disk, _temporary, lambda: _settings(config, overrides),
-        lambda: _tracking(config, overrides),
+        _rooms, _extras, _threads, _disk, _temporary, partial(_settings, config, overrides),
+        partial(_tracking, config, overrides),
     ]  # fmt: skip
     if profile is not None:
-        checks.append(lambda: _site(profile))
+        checks.append(partial(_site, profile))
     findings = [finding for check in checks for finding in _guarded(check)]
     return {
         "ok": all(finding.state != "fault" for finding in findings),
@@ -77,7 +78,8 @@ def _guarded(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         return list(check())
     except Exception as error:  # noqa: BLE001 - a doctor who faints helps nobody
-        name = getattr(check, "__name__", "check").strip("_<>")
+        named = check.func if isinstance(check, partial) else check
+        name = getattr(named, "__name__", "check").strip("_")
         return [Finding(name, "fault", f"{type(error).__name__}: {error}")]
 
 
