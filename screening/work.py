@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.layout import TableLayout
 from cinchona.screening.lease import is_current
+from cinchona.screening.memory import Trimmer
 from cinchona.screening.parts import REJECTED, PartitionRows, build_part, write_part
 from cinchona.screening.receipt_book import book_of, commit_receipt
 from cinchona.screening.receipts import Receipt
@@ -33,6 +35,8 @@ from cinchona.screening.scorers import ScorerSource
 from cinchona.screening.scoring import score_in_batches
 from cinchona.screening.threads import one_thread
 from cinchona.screening.watch.notes import Note, Phase, unnoted
+
+_trim: Final = Trimmer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,10 @@ class PartitionWork:
         watch = Stopwatch()
         table = self._score(partition, watch, note)
         note(Phase.WRITE, 0, 0)
-        return self.commit(partition, table, watch)
+        receipt = self.commit(partition, table, watch)
+        del table
+        _trim()
+        return receipt
 
     def finished(self, partition: Partition) -> Receipt | None:
         """The receipt of ``partition``, if some attempt has committed it."""

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import dask
 from distributed import Client, Future, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
+from distributed.client import ClosedClientError
+from distributed.comm.core import CommClosedError
 
 from cinchona.errors import RetryableError
 from cinchona.protocols import Done, Failed, Item, Result
@@ -117,33 +119,40 @@ class DaskExecutor:
     ) -> Iterator[Done[Item, Result] | Failed[Item]]:
         client = self._started()
         name = f"cinchona-{uuid.uuid4().hex}"  # a scheduler that runs already may serve others too
-        client.register_plugin(_WorkPlugin(packed(work)), name=name)
-        waiting = as_completed(loop=client.loop)
         drawn: dict[object, tuple[Future[Any], Item]] = {}
+        with _while_scheduler_lives():
+            try:
+                client.register_plugin(_WorkPlugin(packed(work)), name=name)
+                yield from self._outcomes(client, name, items, drawn)
+            finally:
+                with suppress(Exception):  # a scheduler that is gone has forgotten it anyway
+                    client.cancel([future for future, _ in drawn.values()])
+                    client.unregister_worker_plugin(name)
+
+    def _outcomes(
+        self, client: Client, name: str, items: Iterator[Item], drawn: dict[object, tuple[Future[Any], Item]]
+    ) -> Iterator[Done[Item, Result] | Failed[Item]]:
+        """Outcomes as they come; ``drawn`` holds what is on its way."""
+        waiting = as_completed(loop=client.loop)
         suspects: deque[Item] = deque()
-        try:
-            while True:
-                for item in islice(items, self._max_in_flight - len(drawn) - len(suspects)):
-                    future = client.submit(_apply, item, name, pure=False)
-                    drawn[future.key] = future, item
-                    waiting.add(future)
-                if drawn:
-                    future, item = drawn.pop(next(waiting).key)
-                    came = _outcome(item, future)
-                    if came is None:
-                        suspects.append(item)
-                    else:
-                        yield came
-                elif suspects:
-                    item = suspects.popleft()
-                    alone = client.submit(_apply, item, name, pure=False)
-                    yield _outcome(item, alone) or Failed(item, worker_died(item))
+        while True:
+            for item in islice(items, self._max_in_flight - len(drawn) - len(suspects)):
+                future = client.submit(_apply, item, name, pure=False)
+                drawn[future.key] = future, item
+                waiting.add(future)
+            if drawn:
+                future, item = drawn.pop(next(waiting).key)
+                came = _outcome(item, future)
+                if came is None:
+                    suspects.append(item)
                 else:
-                    return
-        finally:
-            client.cancel([future for future, _ in drawn.values()])
-            with suppress(Exception):  # a scheduler that is gone has forgotten it anyway
-                client.unregister_worker_plugin(name)
+                    yield came
+            elif suspects:
+                item = suspects.popleft()
+                alone = client.submit(_apply, item, name, pure=False)
+                yield _outcome(item, alone) or Failed(item, worker_died(item))
+            else:
+                return
 
     def _started(self) -> Client:
         if self._client is None:
@@ -221,15 +230,25 @@ def _apply(item: object, name: str) -> bytes:
     return plugin.apply(item)
 
 
-def _outcome(item: Item, future: Future[Any]) -> Done[Item, Any] | Failed[Item] | None:
-    """What became of an item; None if its workers died, which may be a neighbour's fault."""
+@contextmanager
+def _while_scheduler_lives() -> Iterator[None]:
+    """Say what it means if the scheduler is lost: while nothing, an answer or an order was on its way.
+
+    Raises:
+        RetryableError: in that case.
+    """
     try:
-        error = future.exception()
-        answer = None if error is not None else future.result()
-    except CancelledError as lost:
+        yield
+    except (CancelledError, CommClosedError, ClosedClientError) as lost:
         raise RetryableError(
             "the Dask scheduler is gone", expected="a scheduler that answers", remedy="run the same command again"
         ) from lost
+
+
+def _outcome(item: Item, future: Future[Any]) -> Done[Item, Any] | Failed[Item] | None:
+    """What became of an item; None if its workers died, which may be a neighbour's fault."""
+    error = future.exception()
+    answer = None if error is not None else future.result()
     if isinstance(error, KilledWorker):
         return None
     if answer is None:

@@ -22,9 +22,12 @@ THREAD_VARIABLES: Final = (
 )
 """Environment variables by which numerical libraries learn how many threads to use; they read them when loaded."""
 
-WORKER_ENVIRONMENT: Final = dict.fromkeys(THREAD_VARIABLES, 1) | {"MALLOC_TRIM_THRESHOLD_": 65_536, "PYTHONSAFEPATH": 1}
-"""Environment of workers elsewhere: one thread each, memory that is free goes back to the system, and no folder of the
-work is searched for modules."""
+WORKER_ENVIRONMENT: Final = dict.fromkeys(THREAD_VARIABLES, 1) | {"PYTHONSAFEPATH": 1}
+"""Environment of workers elsewhere: one thread each, and no folder of the work is searched for modules. Dask would also have
+the C library give back memory at each chance (``MALLOC_TRIM_THRESHOLD_``), which the work then takes page by page again."""
+
+DASK_ONLY: Final = frozenset({"MALLOC_TRIM_THRESHOLD_"})
+"""Variables that Dask gives to its workers and that are not for what they start."""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from cinchona.errors import WorkerDiedError
 from cinchona.protocols import Failed
-from cinchona.screening.executors.spawning import single_threaded_children
+from cinchona.screening.executors.spawning import DASK_ONLY, single_threaded_children
 from cinchona.screening.executors.transport import call, outcome, packed, received
 
 _PROGRAM: Final = "import sys; from cinchona.screening.watch.apart import serve; serve(int(sys.argv[1]))"
@@ -96,12 +96,17 @@ class WatchdogApart:
                 [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=_environment(),
                 start_new_session=True,
             )
         ours.send_bytes(packed((self._work, self._rules)))
         self._connection = ours
         return ours
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in DASK_ONLY}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 class _Server:

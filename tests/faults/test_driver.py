@@ -123,10 +123,15 @@ def test_killed_again_and_again(library, clean, tmp_path):
     assert status(out).epoch == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_in_order(number, library, clean, tmp_path):
-    out = tmp_path / "run"
-    driver = start_driver(library, out, scorer=SLOW, settings=small_settings("processes", in_flight=2))
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, "processes"), pytest.param(signal.SIGTERM, "dask", marks=pytest.mark.slow)]
+)
+def test_signals_end_it_in_order(number, kind, library, clean, tmp_path):
+    """Also where workers are at a site with a profile."""
+    out, profile = tmp_path / "run", tmp_path / "site.yaml"
+    profile.write_text("kind: local\nworkers: 2\n")
+    watch = {"profile": profile} if kind == "dask" else None
+    driver = start_driver(library, out, scorer=SLOW, settings=small_settings(kind, in_flight=2, watch=watch))
     wait_for_receipts(out, 1)
     os.kill(driver.pid, number)
     assert ended(driver) == ExitCode.INTERRUPTED
@@ -134,7 +139,8 @@ def test_signals_end_it_in_order(number, library, clean, tmp_path):
     assert done.state == "stopped"
     assert 1 <= done.partitions_done < PARTITIONS
     assert len(list(RunFolder(out).part_files())) == done.partitions_done, "what was at work was not finished"
-    assert resume(out, model=SLOW).scores_digest == clean[SLOW].scores_digest
+    result = resume(out, model=SLOW, executor=small_settings().executor)
+    assert result.scores_digest == clean[SLOW].scores_digest
 
 
 def test_a_second_driver_is_refused_within_two_seconds(library, tmp_path):

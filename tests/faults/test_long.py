@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 
 import pytest
 from cheap_scorer import CheapScorer
 from poison import ABORT, ENDLESS, HUGE, SEGFAULT, PoisonedScorer, poisoned_library
+from remote_cluster import remote_cluster
 from small_screens import score_table, small_settings
 from worker_killer import WorkerKiller
 
-from cinchona.pipelines.screen import resume, screen
+from cinchona.errors import ExitCode, RetryableError
+from cinchona.pipelines.screen import resume, screen, status
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.receipts import read_receipt
 
@@ -94,6 +97,48 @@ def test_a_hundred_corruptions_and_nothing_to_do(tmp_path, fact):
     redone = {p for p in run.receipt_files() if stamps.get(p) != p.stat().st_mtime_ns}
     assert redone == {run.receipt(partition) for partition in hurt}
     assert nothing < 5
+
+
+def test_the_scheduler_is_killed(tmp_path, fact):
+    slow = CheapScorer(seconds=0.1)
+    library = poisoned_library(tmp_path / "library.smi", 2_000, {})
+    clean = screen(library, model=slow, out=tmp_path / "clean", settings=small_settings())
+    with remote_cluster(tmp_path) as cluster:
+        settings = small_settings("dask", watch={"profile": cluster.profile_file(tmp_path / "site.yaml")})
+        killed = cluster.kill_scheduler_after(3, tmp_path / "run")
+        with pytest.raises(RetryableError, match="scheduler is gone") as stopped:
+            screen(library, model=slow, out=tmp_path / "run", settings=settings)
+        seconds = time.monotonic() - killed[0]
+    done = status(tmp_path / "run").partitions_done
+    assert stopped.value.exit_code == ExitCode.RETRYABLE
+    assert 3 <= done < 20
+    again = resume(tmp_path / "run", model=slow, executor=small_settings().executor)
+    fact(
+        "the scheduler is killed, 20 partitions",
+        f"the driver ends with code 5 after {seconds:.0f} s; {done} are kept, the others done at resume, same score table",
+    )
+    assert again.scores_digest == clean.scores_digest
+    assert seconds < 60
+
+
+@pytest.mark.parametrize("kind", ["dask", "processes"])
+def test_a_worker_is_stopped(kind, tmp_path, fact):
+    slow = CheapScorer(seconds=0.15)
+    library = poisoned_library(tmp_path / "library.smi", 2_000, {})
+    clean = screen(library, model=slow, out=tmp_path / "clean", settings=small_settings())
+    stopper = WorkerKiller(tmp_path / "hurt", every=0.1, kills=1, signal_number=signal.SIGSTOP)
+    stopper.start()
+    begun = time.monotonic()
+    hurt = screen(library, model=slow, out=tmp_path / "hurt", settings=small_settings(kind))
+    seconds = time.monotonic() - begun
+    stopper.over.set()
+    stopper.join()
+    fact(
+        f"a worker of two is stopped, {kind}, default limits",
+        f"its work is done elsewhere, the same score table; {seconds:.0f} s in all",
+    )
+    assert stopper.kills == 1
+    assert hurt.scores_digest == clean.scores_digest
 
 
 def _damage(path: Path, chance: random.Random) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-import socket
-import subprocess
-import sys
 import time
 from contextlib import closing
-from functools import partial
 
 import pytest
-from distributed.security import Security
+from cheap_scorer import CheapScorer
+from remote_cluster import remote_cluster
+from small_screens import nci_library, small_settings
 
-from cinchona.errors import RetryableError
+from cinchona.errors import ExitCode, RetryableError
+from cinchona.pipelines.screen import resume, screen, status
 from cinchona.protocols import Done
-from cinchona.screening.executors import DaskExecutor
+from cinchona.screening.executors import DaskExecutor, sites
 from cinchona.screening.profile import SiteProfile
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -63,62 +61,27 @@ def test_as_many_workers_as_there_is_work():
             assert time.monotonic() - begun < 120, "the second worker never came"
 
 
-@pytest.fixture
-def certificates(tmp_path) -> dict[str, str]:
-    made = Security.temporary()
-    files = {"ca_file": made.tls_ca_file, "cert_file": made.tls_client_cert, "key_file": made.tls_client_key}
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    return {name: str(tmp_path / name) for name in files}
+def test_a_scheduler_elsewhere_works_and_its_death_ends_the_driver(tmp_path, monkeypatch):
+    """As retryable, and the resumed run has the table of a clean one. The long set waits out the limit of earnest runs."""
+    monkeypatch.setattr(sites, "_RECONNECT", 4.0)
+    library, slow = nci_library(tmp_path / "library.csv", 600), CheapScorer(seconds=0.1)
+    clean = screen(library, model=slow, out=tmp_path / "clean", settings=small_settings())
+    with remote_cluster(tmp_path) as cluster:
+        settings = small_settings("dask", watch={"profile": cluster.profile_file(tmp_path / "site.yaml")})
+        killed = cluster.kill_scheduler_after(2, tmp_path / "run")
+        with pytest.raises(RetryableError, match="scheduler is gone") as stopped:
+            screen(library, model=slow, out=tmp_path / "run", settings=settings)
+        assert time.monotonic() - killed[0] < 30
+    assert stopped.value.exit_code == ExitCode.RETRYABLE
+    assert 2 <= status(tmp_path / "run").partitions_done < 6
+    result = resume(tmp_path / "run", model=slow, executor=small_settings().executor)
+    assert result.scores_digest == clean.scores_digest
 
 
-@pytest.fixture
-def cluster(certificates, tmp_path):
-    """A scheduler and a worker that run already, with TLS; its address and the scheduler's process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"tls://127.0.0.1:{port}"
-    tls = [
-        f"--tls-{name.removesuffix('_file') if name != 'ca_file' else 'ca-file'}={path}"
-        for name, path in certificates.items()
-    ]
-    dask = [sys.executable, "-P", "-m"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    scheduler = subprocess.Popen(
-        [*dask, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard", *tls], **quiet
-    )
-    worker = subprocess.Popen(
-        [*dask, "distributed.cli.dask_worker", address, "--nthreads=1", "--no-dashboard", "--no-nanny", *tls], **quiet
-    )
-    yield address, scheduler
-    for process in (worker, scheduler):
-        process.kill()
-        process.wait()
-
-
-def test_a_scheduler_elsewhere_works_and_its_death_ends_the_driver(cluster, certificates):
-    address, scheduler = cluster
+def test_nobody_there_is_retryable_and_said():
     site = SiteProfile.model_validate(
-        {"kind": "address", "address": address, "tls": {"mode": "files", **certificates}, "start_seconds": 120}
+        {"kind": "address", "address": "tcp://127.0.0.1:9", "tls": {"mode": "off"}, "start_seconds": 1}
     )
-    work = partial(divmod, 7)
-    with closing(DaskExecutor(1, dashboard=False, site=site)) as executor:
-        assert [o.result for o in executor.map(work, [2, 3])] == [(3, 1), (2, 1)]
-        outcomes = executor.map(partial(time.sleep), iter([0.01] + [0.5] * 10_000))
-        next(outcomes)
-        scheduler.send_signal(signal.SIGKILL)
-        begun = time.monotonic()
-        with pytest.raises(RetryableError, match="scheduler is gone"):
-            list(outcomes)
-        assert time.monotonic() - begun < 60
-    assert time.monotonic() - begun < 70, "closing waits for a scheduler that is gone"
-
-
-def test_nobody_there_is_retryable_and_said(certificates):
-    site = SiteProfile.model_validate({
-        "kind": "address", "address": "tls://127.0.0.1:9", "tls": {"mode": "files", **certificates}, "start_seconds": 1,
-    })  # fmt: skip
     with closing(DaskExecutor(1, site=site)) as executor, pytest.raises(RetryableError) as stopped:
         next(executor.map(abs, [1]))
     assert "doctor --profile" in str(stopped.value)
