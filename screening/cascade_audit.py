@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from scipy.stats import beta
 
 from cinchona.screening.cascade import FIRST_STAGE, CascadeRecord, FirstStage
 from cinchona.screening.folder import RunFolder
@@ -41,6 +40,8 @@ class CascadeAudit:
     @property
     def lower(self) -> float:
         """Lower end of the recall with confidence 95 %, from the exact interval of Clopper and Pearson (1934)."""
+        from scipy.stats import beta  # takes longer to import than all else of a screen
+
         n, k = self.audited, self.as_good
         return self._recall(1.0 if n == k else float(beta.ppf(LEVEL, k + 1, n - k)))
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -251,16 +252,25 @@ def test_a_scorer_that_always_crashes_is_named_and_costs_no_row(tmp_path):
 
 def test_slow_scorers_are_not_taken_for_hanging_ones(tmp_path):
     """A batch takes longer than a molecule may; each molecule alone does not."""
-    library = poisoned_library(tmp_path / "library.smi", 40, {})
-    chosen = small_settings(watch={**WATCHED, "molecule_seconds": 0.5}, batch_rows=20)
-    # 20 rows sleep 3.3 s, which count 0.83 s; 0.54 s are allowed, so the first batch is suspected.
-    result = screen(library, model=SlowByRow(), out=tmp_path / "run", settings=chosen)
-    assert (result.scored, result.rejected) == (40, 0)
+    library = poisoned_library(tmp_path / "library.smi", 8, {})
+    chosen = small_settings(watch={**WATCHED, "molecule_seconds": 0.5}, batch_rows=8)
+    # 8 rows take 0.8 s of processor; 0.51 s are allowed, so the first batch is suspected.
+    result = screen(library, model=SlowByRow(log=str(tmp_path / "log")), out=tmp_path / "run", settings=chosen)
+    assert (result.scored, result.rejected) == (8, 0)
+    sizes = [int(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert sizes.count(1) >= 8, "no batch was suspected, so nothing was shown"
 
 
+@dataclass(frozen=True)
 class SlowByRow(CheapScorer):
-    """Takes a sixth of a second for a compound."""
+    """Takes a tenth of a second of processor for a compound, and writes down how many it was given."""
+
+    log: str = ""
 
     def score(self, batch: CompoundBatch):
-        time.sleep(len(batch) / 6)
+        with Path(self.log).open("a") as log:
+            log.write(f"{len(batch)}\n")
+        until = time.process_time() + 0.1 * len(batch)
+        while time.process_time() < until:
+            pass
         return super().score(batch)
