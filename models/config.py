@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cinchona.settings import Config
 
@@ -19,6 +19,9 @@ FeatureName = Literal["morgan", "rdkit"]
 
 LossName = Literal["mse", "mae", "huber", "tobit"]
 """Loss of regression targets; classification targets always take the cross-entropy."""
+
+UncertaintyName = Literal["ensemble", "mean-variance", "evidential", "mc-dropout"]
+"""Where the uncertainty of a network's prediction comes from."""
 
 ScheduleName = Literal["one-cycle", "noam", "constant"]
 """How the learning rate runs over the epochs."""
@@ -50,6 +53,21 @@ class GraphNetConfig(Config):
     features: tuple[FeatureName, ...] = ()
     """Features of whole molecules that join the vector of the graph before the head: ``morgan``, ``rdkit`` or both."""
 
+    uncertainty: UncertaintyName = "ensemble"
+    """``ensemble``: networks differ; ``mean-variance``: each network predicts a variance too; ``evidential``: each predicts a
+    distribution over means and variances, which is known to be unreliable; ``mc-dropout``: units of the last hidden layer are
+    left out at random, with ``dropout`` above 0. All of them add up with the spread of the ensemble."""
+    samples: int = Field(20, ge=2, le=1000)
+    """Samples of ``mc-dropout``."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.uncertainty == "mc-dropout" and not (self.dropout > 0 and self.head_layers > 0):
+            raise ValueError(
+                "mc-dropout leaves out units of a hidden layer: set dropout above 0 and head_layers to 1 or more"
+            )
+        return self
+
     @property
     def program_depth(self) -> int:
         """Rounds of messages on directed bonds that a batch has to lay out; 0 for encoders that work on atoms."""
@@ -61,7 +79,7 @@ class GraphNetConfig(Config):
         return self.model_dump(mode="json", exclude=later)
 
 
-_LATER: Final = ("architecture", "heads", "features")
+_LATER: Final = ("architecture", "heads", "features", "uncertainty", "samples")
 """Settings that models of version 0.1 do not name."""
 
 
@@ -90,6 +108,10 @@ class TrainingConfig(Config):
     loss: LossName = "mse"
     """Loss of regression targets, in units of the target's standard deviation. Bounds (``>``, ``<``) cost nothing while a
     prediction keeps them; ``tobit`` takes their Gaussian likelihood instead."""
+    variance_weighting: float = Field(0.5, ge=0, le=1)
+    """Beta of the likelihood of ``mean-variance`` networks: 0 is the plain one, 1 weighs errors as the squared error does."""
+    evidence_penalty: float = Field(0.2, ge=0, le=10)
+    """Weight of the error times the evidence in the loss of ``evidential`` networks."""
     ranking: float = Field(0.0, ge=0, le=1)
     """Share of a loss on pairs of compounds in the loss, which looks at their order alone."""
     task_weights: dict[str, float] = Field(default_factory=dict)
@@ -159,4 +181,5 @@ __all__ = [
     "ReadoutName",
     "ScheduleName",
     "TrainingConfig",
+    "UncertaintyName",
 ]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -18,11 +17,13 @@ from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.additive_block import AdditiveBlock, Answers
 from cinchona.models.engine.gemm import GemmName
 from cinchona.models.engine.graphs import FeatureRows
-from cinchona.models.molecule_features import MoleculeFeatures, feature_width
+from cinchona.models.member_weights import Members, weights_of
+from cinchona.models.molecule_features import MoleculeFeatures
 from cinchona.models.scaling import TargetScaling
 from cinchona.models.scorers import ArrayScorer, Predictions
-from cinchona.models.serving import Bank, additive_blocks, engine_serves, make_bank
+from cinchona.models.serving import Bank, additive_blocks, make_bank
 from cinchona.models.threads import one_torch_thread
+from cinchona.models.uncertainty.kinds import outputs_of, own_variance, served, served_targets, values_only
 from cinchona.records import CompoundBatch, Endpoint, Reject
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class GraphEnsemble(ArrayScorer):
     """Networks of one shape that were trained from different first weights; their mean predicts, their spread warns.
 
     The value of an endpoint is the mean over the members in natural units (of probabilities, for classification), the
-    uncertainty their population standard deviation: 0 for a single network, and a lower bound of the true error.
+    uncertainty their population standard deviation: 0 for a single network, and a lower bound of the true error. Networks that
+    state variances of their own (``network.uncertainty``) add the mean of these to the square of it.
 
     Args:
         members: Networks, at least one.
@@ -79,11 +81,21 @@ class GraphEnsemble(ArrayScorer):
     @cached_property
     def members(self) -> tuple[GraphNet, ...]:
         """The networks as torch modules; made when they are first asked for, since scoring does without."""
-        return _Members(self.network, self._weights, len(self.endpoints))()
+        return Members(self.network, self._weights, len(self.endpoints))()
+
+    @cached_property
+    def _served(self) -> Members:
+        weights = tuple(served(self.network, each) for each in self._weights)
+        return Members(self.network, weights, served_targets(self.network, len(self.endpoints)))
+
+    @cached_property
+    def _modules(self) -> tuple[GraphNet, ...]:
+        """The networks with the outputs that are served."""
+        return self.members if self._served.n_targets == len(self.endpoints) else self._served()
 
     @cached_property
     def _bank(self) -> Bank:
-        return make_bank(self.network, self._weights, _Members(self.network, self._weights, len(self.endpoints)))
+        return make_bank(self.network, self._served.weights, self._served)
 
     @property
     def size(self) -> int:
@@ -151,14 +163,36 @@ class GraphEnsemble(ArrayScorer):
             np.tile(scaling.scale, (count, 1)),
             np.tile(scaling.mean, (count, 1)),
         )
-        return additive_blocks(self.network, self._weights, answers)
+        weights = [values_only(self.network, each, len(self.endpoints)) for each in self._weights]
+        return additive_blocks(self.network, weights, answers)
 
     def _predictions(self, raw: np.ndarray, *, kept: np.ndarray, rejects: tuple[Reject, ...]) -> Predictions:
-        members = self.scaling.to_natural(raw)
-        return Predictions(kept, members.mean(axis=0), members.std(axis=0), rejects)
+        value, between, own = self.variances(raw)
+        return Predictions(kept, value, np.sqrt(between + own), rejects)
+
+    def values_of(self, smiles: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """:meth:`variances` of n valid molecules."""
+        molecules, kept, _ = molecules_of(CompoundBatch.of(list(smiles)))
+        assert kept.all(), "curated compounds are predicted"
+        extra = None if self.features is None else self.features.rows(list(smiles))
+        return self.variances(self._bank.outputs(molecules, extra, self.product))
+
+    def variances(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values, population variance between the networks, and mean variance that they state themselves.
+
+        Args:
+            raw: Outputs of each member, float32, shape (members, n, outputs).
+
+        Returns:
+            In natural units, float64, each of shape (n, t); the last one is 0 for plain networks.
+        """
+        members = self.scaling.to_natural(raw[..., : len(self.endpoints)])
+        own = own_variance(self.network, raw, self.scaling)
+        between = members.var(axis=0)
+        return members.mean(axis=0), between, np.zeros_like(between) if own is None else own.mean(axis=0)
 
     def raw_outputs(self, graphs: Sequence[MolGraph]) -> np.ndarray:
-        """Outputs of each member before they are turned into natural units, float32, shape (members, n, t).
+        """Outputs of each member before they are turned into natural units, float32, shape (members, n, outputs), values first.
 
         Raises:
             ShapeError: if the heads join features of whole molecules, which graphs do not carry.
@@ -167,13 +201,14 @@ class GraphEnsemble(ArrayScorer):
 
         from cinchona.models.batching import GraphSet, chunks
 
-        raw = np.empty((len(self.members), len(graphs), len(self.endpoints)), dtype=np.float32)
+        outputs = outputs_of(self.network, self._served.n_targets)
+        raw = np.empty((len(self._modules), len(graphs), outputs), dtype=np.float32)
         with one_torch_thread(), torch.inference_mode():
             for part in chunks([g.edges.shape[1] for g in graphs], _CHUNK_BONDS):
                 batch = GraphSet.of(graphs[part], depth=self.network.program_depth).batch(
                     np.arange(part.stop - part.start)
                 )
-                for position, member in enumerate(self.members):
+                for position, member in enumerate(self._modules):
                     raw[position, part] = member(batch).numpy()
         return raw
 
@@ -222,7 +257,7 @@ class GraphEnsemble(ArrayScorer):
                 remedy="install the version of Cinchona that saved the model, or train it again",
             )
         config = GraphNetConfig.model_validate(spec["network"])
-        members = [_weights_of(config, arrays, position, len(endpoints)) for position in range(int(spec["members"]))]
+        members = [weights_of(config, arrays, position, len(endpoints)) for position in range(int(spec["members"]))]
         is_class = np.array([e.kind == "classification" for e in endpoints], dtype=bool)
         scaling = TargetScaling(np.array(spec["mean"], np.float64), np.array(spec["scale"], np.float64), is_class)
         joined = MoleculeFeatures.restore(spec["features"], arrays) if config.features else None
@@ -233,65 +268,3 @@ class GraphEnsemble(ArrayScorer):
         )
         _ = made._bank  # weights that do not fit show here, not in the first batch
         return made
-
-
-@dataclass(frozen=True, slots=True)
-class _Members:
-    """Makes the networks as PyTorch modules once they are called for."""
-
-    network: GraphNetConfig
-    weights: tuple[dict[str, np.ndarray], ...]
-    n_targets: int
-
-    def __call__(self) -> tuple[GraphNet, ...]:
-        return tuple(_member(self.network, weights, self.n_targets) for weights in self.weights)
-
-
-def _weights_of(
-    config: GraphNetConfig, arrays: Mapping[str, np.ndarray], position: int, n_targets: int
-) -> dict[str, np.ndarray]:
-    """Weights of one member, checked against the architecture."""
-    prefix = f"members.{position}."
-    weights = {n.removeprefix(prefix): np.array(a, np.float32) for n, a in arrays.items() if n.startswith(prefix)}
-    wanted = _shapes(config, n_targets)
-    wrong = [name for name in {**wanted, **weights} if wanted.get(name) != getattr(weights.get(name), "shape", None)]
-    if wrong:
-        found = weights[wrong[0]].shape if wrong[0] in weights else "missing"
-        raise ModelFileError(
-            f"the weights of network {position} do not fit its architecture: {wrong[0]} is {found}",
-            expected=f"one array of the right shape for each parameter, here {wanted.get(wrong[0], 'none')}",
-            remedy="copy the model folder again from where it was trained",
-        )
-    return weights
-
-
-def _shapes(config: GraphNetConfig, n_targets: int) -> dict[str, tuple[int, ...]]:
-    """Shape of each parameter by its name in a state dict."""
-    if config.architecture != "dmpnn" or not engine_serves(config):
-        return _shapes_of_modules(config, n_targets)
-    h = config.hidden
-    shapes: dict[str, tuple[int, ...]] = {
-        "encoder.W_i.weight": (h, ATOM_DIM + BOND_DIM), "encoder.W_h.weight": (h, h),
-        "encoder.W_o.weight": (h, ATOM_DIM + h), "encoder.W_o.bias": (h,),
-    }  # fmt: skip
-    widths = [h + feature_width(config.features), *[config.head_hidden] * config.head_layers, n_targets]
-    for k, (width, after) in enumerate(pairwise(widths)):
-        shapes |= {f"head.{3 * k}.weight": (after, width), f"head.{3 * k}.bias": (after,)}
-    return shapes
-
-
-def _shapes_of_modules(config: GraphNetConfig, n_targets: int) -> dict[str, tuple[int, ...]]:
-    from cinchona.models.network import build_network
-
-    network = build_network(config, d_atom=ATOM_DIM, d_bond=BOND_DIM, n_targets=n_targets)
-    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
-def _member(config: GraphNetConfig, weights: Mapping[str, np.ndarray], n_targets: int) -> GraphNet:
-    import torch
-
-    from cinchona.models.network import build_network
-
-    network = build_network(config, d_atom=ATOM_DIM, d_bond=BOND_DIM, n_targets=n_targets)
-    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
-    return network.eval().requires_grad_(requires_grad=False)

@@ -8,7 +8,6 @@ from cinchona.datasets.assay import AssayTable
 from cinchona.models.calibration.held_out import HeldOut, shrinkage
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.member_parts import MemberParts
-from cinchona.models.scorers import batch_of
 
 
 def held_out_of(ensemble: GraphEnsemble, table: AssayTable, parts: MemberParts) -> HeldOut | None:
@@ -16,22 +15,20 @@ def held_out_of(ensemble: GraphEnsemble, table: AssayTable, parts: MemberParts) 
 
     m of the M networks left out a part. Their mean errs more than the mean of all M, and their spread is that of m networks:
     errors come with the factor that is expected between both (:func:`~cinchona.models.calibration.held_out.shrinkage`), and
-    spreads are turned into those of M networks, :math:`s^2 \frac{m}{m - 1} \frac{M - 1}{M}`. The parts stopped the networks
+    spreads between networks are turned into those of M networks, :math:`s^2 \frac{m}{m - 1} \frac{M - 1}{M}`. The parts stopped the networks
     too, which makes their errors a little smaller than those of other compounds.
     """
     size, shape = ensemble.size, (len(parts.pool), len(ensemble.endpoints))
-    value, variance = np.full(shape, np.nan), np.full(shape, np.nan)
+    value, variance, own = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape)
     folds, count = np.full(shape[0], -1, np.int64), np.ones(shape[0], np.int64)
     for part, rows in enumerate(parts.parts):
         members = parts.members(part, size)
         if not len(rows) or not members:
             continue
-        at = np.searchsorted(parts.pool, rows)
-        scores = ensemble.of_members(members).score(batch_of(table, rows))
-        assert len(scores) == len(rows), "curated compounds are predicted"
-        folds[at], count[at], value[at] = part, len(members), scores.value
-        if len(members) > 1 and scores.uncertainty is not None:
-            variance[at] = scores.uncertainty.astype(np.float64) ** 2 * len(members) / (len(members) - 1)
+        at, m = np.searchsorted(parts.pool, rows), len(members)
+        value[at], between, own[at] = ensemble.of_members(members).values_of([table.smiles[row] for row in rows])
+        folds[at], count[at] = part, m
+        variance[at] = between * m / (m - 1) if m > 1 else np.nan
     held = folds >= 0
     if not held.any():
         return None
@@ -40,7 +37,8 @@ def held_out_of(ensemble: GraphEnsemble, table: AssayTable, parts: MemberParts) 
         shrinkage((exact - value)[held, k], variance[held, k], left_out=count[held], members=size)
         for k in range(shape[1])
     ]
-    spread = np.sqrt(variance * (size - 1) / size) if np.isfinite(variance[held]).all() else None
+    between = variance * (size - 1) / size if size > 1 else np.zeros(shape)
+    spread = np.sqrt(between + own) if np.isfinite(between[held]).all() else None
     how = f"{held.sum():,} compounds in {len(parts.parts)} parts, each left out by {size // len(parts.parts)} or more of {size} networks"
     return HeldOut(parts.pool, folds, value, spread=spread, shrink=np.broadcast_to(factors, shape), how=how)
 

@@ -14,6 +14,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from cinchona.models.config import LossName
 
 ElementLoss = Callable[[Tensor, Tensor], Tensor]
+Likelihood = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From outputs, labels and their kinds of bound to losses, shape (n, t)."""
 
 _REGRESSION: Final[Mapping[LossName, ElementLoss]] = MappingProxyType(
     {
@@ -74,12 +76,15 @@ class MaskedLoss:
     """Group of each target, int64 from 0, shape (t,); None for one group."""
     ranking: float = 0.0
     """Share of the ranking of pairs in the loss, from 0 to 1."""
+    likelihood: Likelihood | None = None
+    """Loss of regression labels from all outputs of a network that says more than values (:mod:`cinchona.models.uncertainty`);
+    None for ``name``."""
 
     def __call__(self, raw: Tensor, labels: Labels) -> Tensor:
         """Return the loss, a scalar.
 
         Args:
-            raw: Outputs of the network, float32, shape (n, t).
+            raw: Outputs of the network, float32, shape (n, t), values first where it has more.
             labels: What was measured.
         """
         known = ~torch.isnan(labels.values)
@@ -89,10 +94,16 @@ class MaskedLoss:
         loss = self._mean(element, known)
         if not self.ranking:
             return loss
-        return (1 - self.ranking) * loss + self.ranking * self._mean(*_ranked(raw, labels))
+        return (1 - self.ranking) * loss + self.ranking * self._mean(*_ranked(raw[:, : target.shape[1]], labels))
 
     def _element(self, raw: Tensor, target: Tensor, censor: Tensor) -> Tensor:
-        regression = _tobit(raw, target, censor) if self.name == "tobit" else _bounded(self.name, raw, target, censor)
+        whole, raw = raw, raw[:, : target.shape[1]]
+        if self.likelihood is not None:
+            regression = self.likelihood(whole, target, censor)
+        else:
+            regression = (
+                _tobit(raw, target, censor) if self.name == "tobit" else _bounded(self.name, raw, target, censor)
+            )
         entropy = F.binary_cross_entropy_with_logits(raw, target.clamp(0, 1), reduction="none")
         return torch.where(self.is_class, entropy, regression)
 

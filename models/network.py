@@ -15,6 +15,7 @@ from cinchona.models.config import GraphNetConfig
 from cinchona.models.heads import FeedForwardHead
 from cinchona.models.molecule_features import feature_width
 from cinchona.models.readout import build_readout
+from cinchona.models.uncertainty.kinds import outputs_of
 
 
 class GraphNet(nn.Module):
@@ -67,7 +68,7 @@ def build_network(config: GraphNetConfig, *, d_atom: int, d_bond: int, n_targets
     with torch.device("meta"):
         encoder = build_encoder(config, d_atom=d_atom, d_bond=d_bond)
         head = FeedForwardHead(
-            config.hidden + d_extra, n_targets, hidden=config.head_hidden, layers=config.head_layers,
+            config.hidden + d_extra, outputs_of(config, n_targets), hidden=config.head_hidden, layers=config.head_layers,
             dropout=config.dropout,
         )  # fmt: skip
         network = GraphNet(encoder=encoder, readout=build_readout(config), head=head, d_extra=d_extra)

@@ -38,6 +38,7 @@ from cinchona.models.starting import starting_encoder
 from cinchona.models.task_loss import task_loss
 from cinchona.models.threads import one_torch_thread
 from cinchona.models.training_state import EpochRecord
+from cinchona.models.uncertainty.kinds import likelihood_of
 from cinchona.progress import Progress, progress
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
     weights = None if encoder is None else encoder.weights
     n_auxiliary = data.labels.values.shape[1] - len(table.targets)
     loss = task_loss([t.name for t in table.targets], scaling.is_class, training, n_auxiliary=n_auxiliary)
+    loss = replace(loss, likelihood=likelihood_of(network, training))
     origin = {} if encoder is None else {"name": encoder.name, "digest": encoder.digest}
     key = partial(_key, table, network=network, training=training, seed=seed, origin=origin)
     size, epochs = training.ensemble_size, Schedule.of(training, len(split.train)).epochs

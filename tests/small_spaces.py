@@ -13,7 +13,8 @@ from cinchona.datasets.molgraph import FEATURE_SCHEMA
 from cinchona.models.additive import additive_form, quick_head
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.gemm import numpy_gemm
-from cinchona.models.ensemble import GraphEnsemble, _shapes
+from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.member_weights import shapes_of
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.space import screen_space
 from cinchona.protocols import Scorer
@@ -68,7 +69,7 @@ def random_model(
     """An ensemble with random weights whose scores spread by about 1."""
     config = GraphNetConfig.model_validate({"hidden": 24, "head_hidden": 20, "norm": 10.0} | network)
     rng = np.random.default_rng(seed)
-    shapes = _shapes(config, targets)
+    shapes = shapes_of(config, targets)
     arrays = {
         f"members.{m}.{name}": (
             rng.standard_normal(shape) * np.sqrt(2.0 / shape[-1]) * SHRUNK[config.architecture]
