@@ -11,7 +11,12 @@ from cinchona.settings import Config
 FileFormat = Literal["csv", "smiles", "sdf", "parquet"]
 """How records are laid out; ``csv`` stands for any delimited text with columns, ``smiles`` for SMILES, blank, title."""
 
-SplitKind = Literal["scaffold", "random", "cluster", "time", "column"]
+SplitKind = Literal["scaffold", "random", "cluster", "time", "column", "deepchem"]
+SplitterName = Literal[
+    "RandomSplitter", "RandomStratifiedSplitter", "ScaffoldSplitter", "FingerprintSplitter", "ButinaSplitter", "MaxMinSplitter",
+    "MolecularWeightSplitter",
+]  # fmt: skip
+"""Splitters of DeepChem that divide any table of compounds."""
 """Ways to divide a table into training, validation and test part."""
 
 TargetKind = Literal["auto", "regression", "classification"]
@@ -116,7 +121,7 @@ class SplitConfig(Config):
 
     kind: SplitKind = "scaffold"
     """``scaffold``: no Bemis-Murcko scaffold is in two parts; ``cluster``: no cluster of fingerprints is; ``time``: the
-    newest are tested; ``column``: a column says it."""
+    newest are tested; ``column``: a column says it; ``deepchem``: a splitter of DeepChem, which ``splitter`` names."""
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Wanted shares of training, validation and test part; they sum to 1."""
     time_column: str | None = None
@@ -125,6 +130,8 @@ class SplitConfig(Config):
     """Column for ``column``: its values are train, valid (validation, val, dev) and test."""
     cluster_similarity: float = Field(0.4, gt=0, lt=1)
     """Tanimoto similarity (Morgan, radius 2, 2,048 bits) to its leader that a member of a cluster reaches."""
+    splitter: SplitterName = "ScaffoldSplitter"
+    """Splitter for ``deepchem``; needs DeepChem, and so Python 3.11."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -141,6 +148,7 @@ __all__ = [
     "ReaderConfig",
     "SplitConfig",
     "SplitKind",
+    "SplitterName",
     "StandardizeConfig",
     "TargetConfig",
     "TargetKind",

@@ -16,6 +16,12 @@ import pyarrow.compute as pc
 from cinchona.datasets.catalogue import PREFIX, UNIT, entry_of, resolve
 from cinchona.datasets.columns import find_id_column, find_smiles_column
 from cinchona.datasets.config import ReaderConfig
+from cinchona.datasets.deepchem_disk import (
+    from_deepchem,
+    is_deepchem_dataset,
+    is_deepchem_folder,
+    read_deepchem_folder,
+)
 from cinchona.datasets.rowbuilder import extra_name
 from cinchona.datasets.sdfrecords import property_names
 from cinchona.datasets.sources import Library, open_library, raw_records
@@ -58,7 +64,7 @@ def read_frame(source: str | Path | pa.Table | pd.DataFrame, reader: ReaderConfi
     """Read a whole table.
 
     Args:
-        source: A file, ``catalogue:NAME``, an Arrow table or a DataFrame.
+        source: A file, ``catalogue:NAME``, an Arrow table, a DataFrame, or a dataset of DeepChem, in memory or as its folder.
         reader: What is known of it.
         targets: Columns that must be there and hold neither structures nor identifiers.
 
@@ -67,7 +73,11 @@ def read_frame(source: str | Path | pa.Table | pd.DataFrame, reader: ReaderConfi
         InputError: if the source cannot be read.
         NoUsableRowsError: if it has no row.
     """
+    if is_deepchem_dataset(source):
+        return _from_arrow(from_deepchem(source), reader, targets, where="the dataset of DeepChem in memory")
     if isinstance(source, str | Path):
+        if is_deepchem_folder(Path(source)):
+            return _from_arrow(read_deepchem_folder(Path(source)), reader, targets, where=str(source))
         if str(source).startswith(PREFIX) and entry_of(str(source)).table is not None:
             return _from_arrow(resolve(str(source)), reader, targets, where=str(source))
         return _from_file(str(source), reader, targets)

@@ -71,7 +71,7 @@ def make_split(table: AssayTable, config: SplitConfig, *, seed: int) -> Split:
     ``random`` draws rows. ``scaffold`` and ``cluster`` keep groups together: groups larger than half a test or
     validation part go to training, the others are drawn in random order into the part that lacks most. ``time`` sorts
     by the time column; rows of the same time stay together in the older part, rows without a time go to training.
-    ``column`` reads the parts from a column and leaves out rows with an empty cell.
+    ``column`` reads the parts from a column and leaves out rows with an empty cell. ``deepchem`` leaves it to a splitter of DeepChem.
 
     Args:
         table: Curated compounds.
@@ -86,6 +86,13 @@ def make_split(table: AssayTable, config: SplitConfig, *, seed: int) -> Split:
         parts, notes = _by_column(table, config)
     elif config.kind == "time":
         parts, notes = _by_time(table, config)
+    elif config.kind == "deepchem":
+        from cinchona.datasets.deepchem_bridge import split_by
+
+        parts, notes = (
+            split_by(table, config.splitter, config.fractions, seed=seed),
+            (f"by DeepChem's {config.splitter}",),
+        )
     else:
         groups = _groups(table, config.kind, config.cluster_similarity)
         parts, notes = assign_groups(groups, config.fractions, seed=seed), ()

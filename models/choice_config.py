@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cinchona.settings import Config
 
-ModelName = Literal["network", "auto", "svm", "lightgbm", "extra-trees", "random-forest", "neighbours"]
+ModelName = Literal["network", "auto", "svm", "lightgbm", "extra-trees", "random-forest", "neighbours", "deepchem"]
 """What ``cinchona train --model`` fits."""
 
 FoldKind = Literal["auto", "random", "scaffold", "cluster"]
@@ -19,8 +19,8 @@ class ChoiceConfig(Config):
     """Which model is trained, and how ``auto`` finds out."""
 
     model: ModelName = "network"
-    """``network``: an ensemble of graph networks; ``auto``: whatever cross-validation prefers, mostly a blend; else one
-    model on fingerprints and descriptors."""
+    """``network``: an ensemble of graph networks; ``auto``: whatever cross-validation prefers, mostly a blend; ``deepchem``: a
+    network of DeepChem (section ``deepchem``); else one model on fingerprints and descriptors."""
     seconds: float = Field(480.0, ge=1, le=7 * 86_400)
     """Time that ``auto`` may take, features and final fits included. Which models fit into it depends on the machine."""
     folds: FoldKind = "auto"

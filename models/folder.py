@@ -247,6 +247,7 @@ _KINDS: Final = {
     "nearest-neighbour": ("neighbours", "NearestNeighbourScorer"),
     "mean": ("baselines", "MeanScorer"),
     "blend": ("classical.blend", "BlendScorer"),
+    "deepchem": ("deepchem_bridge.scorer", "DeepChemScorer"),
 }
 """Module and class of each kind; only the one that is opened is imported, since some bring large libraries."""
 

@@ -34,13 +34,18 @@ def fit_chosen(
         The model, what ``auto`` tried, and the predictions out of fold.
 
     Raises:
-        ConfigError: if a name in ``lower_is_better`` is no target.
+        ConfigError: if a name in ``lower_is_better`` is no target, or DeepChem is asked for targets of both kinds.
+        MissingDependencyError: if DeepChem is asked for and cannot be used.
     """
     check_names(settings.training.lower_is_better, data)
     rows = np.sort(np.concatenate([split.train, split.valid]))
     smiles, values = [data.smiles[row] for row in rows], data.values[rows]
     endpoints = endpoints_of(data.targets, settings.training.lower_is_better)
     choice, workers = settings.choice, settings.training.workers
+    if choice.model == "deepchem":
+        from cinchona.models.deepchem_bridge.scorer import DeepChemScorer
+
+        return DeepChemScorer.fit(data, rows, endpoints=endpoints, config=settings.deepchem, seed=seed), ()
     if choice.model != "auto":
         folds, how = _calibration_folds(smiles, rows, split, settings, seed=seed)
         model, held = fit_crossed(

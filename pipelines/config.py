@@ -10,6 +10,7 @@ from cinchona.datasets.config import CurationConfig, ReaderConfig, SplitConfig, 
 from cinchona.models.calibration.config import CalibrationConfig
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.config import GraphNetConfig, PretrainingConfig, TrainingConfig
+from cinchona.models.deepchem_bridge.config import DeepChemConfig
 from cinchona.models.domain.config import DomainConfig
 from cinchona.models.explanation.config import ExplanationConfig
 from cinchona.models.tuning.config import TuningConfig
@@ -52,6 +53,8 @@ class Settings(Config):
     """Which model is trained, and how ``auto`` finds out."""
     calibration: CalibrationConfig = Field(default_factory=CalibrationConfig)
     """How the model learns what its predictions are worth."""
+    deepchem: DeepChemConfig = Field(default_factory=DeepChemConfig)
+    """What ``choice.model=deepchem`` fits."""
     domain: DomainConfig = Field(default_factory=DomainConfig)
     """What the model folder keeps of the training compounds."""
     pretraining: PretrainingConfig = Field(default_factory=PretrainingConfig)

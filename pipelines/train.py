@@ -178,7 +178,7 @@ def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:
     """Digest of everything that decides the model and its figures."""
     included = {"standardize", "curation", "split", "network", "training", "calibration", "domain"}
     if settings.choice.model != "network":
-        included |= {"choice"}
+        included |= {"choice", *({"deepchem"} & {settings.choice.model})}
     kept = ["compounds are kept"] if settings.explanation.keep_compounds else []
     return digest_json([data.digest, settings.model_dump(mode="json", include=included), seed, *kept])
 

@@ -18,8 +18,8 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from cinchona.datasets.pickled import MAX_PICKLE_BYTES, Inert, read_pickle
 from cinchona.errors import ModelFileError, UnsafeFileError
-from cinchona.models.imported.pickled import MAX_PICKLE_BYTES, Inert, read_pickle
 
 MAX_CHECKPOINT_BYTES: Final = 4 << 30
 """Largest sum of what an archive unpacks to."""

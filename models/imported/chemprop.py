@@ -15,11 +15,11 @@ from typing import Any, Final, Literal, NoReturn
 import numpy as np
 
 from cinchona.datasets.chemprop_features import CHEMPROP_ATOM_DIM, CHEMPROP_BOND_DIM
+from cinchona.datasets.pickled import Inert
 from cinchona.errors import ModelFileError
 from cinchona.models.config import ReadoutName
 from cinchona.models.imported.checkpoint import mapping_of, read_checkpoint
 from cinchona.models.imported.descriptors import DESCRIPTORS, descriptor_width
-from cinchona.models.imported.pickled import Inert
 from cinchona.models.imported.scorer import Block, BlockSpec, check_network
 
 _READOUTS: Final[dict[str, ReadoutName]] = {

@@ -24,6 +24,7 @@ class KindName(StrEnum):
     EXTRA_TREES = "extra-trees"
     RANDOM_FOREST = "random-forest"
     NEIGHBOURS = "neighbours"
+    DEEPCHEM = "deepchem"
 
 
 Kind = Annotated[

@@ -17,12 +17,12 @@ from foreign_models import write_checkpoint
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cinchona.datasets.pickled import Inert, read_pickle
 from cinchona.errors import CinchonaError, MissingDependencyError, ModelFileError, UnsafeFileError
 from cinchona.models.imported import checkpoint
 from cinchona.models.imported.admet import read_admet
 from cinchona.models.imported.checkpoint import read_checkpoint
 from cinchona.models.imported.importing import read_foreign
-from cinchona.models.imported.pickled import Inert, read_pickle
 
 
 class Calls:
