@@ -42,25 +42,27 @@ def fit_chosen(
     smiles, values = [data.smiles[row] for row in rows], data.values[rows]
     endpoints = endpoints_of(data.targets, settings.training.lower_is_better)
     choice, workers = settings.choice, settings.training.workers
-    if choice.model == "deepchem":
-        from cinchona.models.deepchem_bridge.scorer import DeepChemScorer
-
-        return DeepChemScorer.fit(data, rows, endpoints=endpoints, config=settings.deepchem, seed=seed), ()
     if choice.model != "auto":
         folds, how = _calibration_folds(smiles, rows, split, settings, seed=seed)
+        if choice.model == "deepchem":
+            from cinchona.models.deepchem_bridge.crossed import fit_crossed_deepchem
+
+            config = settings.deepchem
+            network, held = fit_crossed_deepchem(data, rows, folds, endpoints=endpoints, config=config, seed=seed)
+            return network, (), HeldOut(rows, folds, held, how=how)
         model, held = fit_crossed(
             choice.model, smiles, values, endpoints=endpoints, folds=folds, seed=seed, workers=workers
         )
         return model, (), HeldOut(rows, folds, held, how=how)
-    config = choice.model_copy(update={"folds": fold_kind(choice.folds, split.kind)})
-    found = fit_auto(smiles, values, endpoints=endpoints, config=config, seed=seed, workers=workers)
+    chosen = choice.model_copy(update={"folds": fold_kind(choice.folds, split.kind)})
+    found = fit_auto(smiles, values, endpoints=endpoints, config=chosen, seed=seed, workers=workers)
     for row in found.choices:
         if row.model == BLEND:
             logger.info("%s: %s", row.target, row.why)
     alike = like_test_part(groups_of(smiles, split.kind), largest=largest_tested(split))
     held = np.where(alike[:, None], found.held_out, np.nan)
-    folds = folds_of(smiles, config.folds, seed=seed)
-    how = f"out of {folds.max() + 1} {config.folds} folds of the automatic choice"
+    folds = folds_of(smiles, chosen.folds, seed=seed)
+    how = f"out of {folds.max() + 1} {chosen.folds} folds of the automatic choice"
     return found.scorer, found.choices, HeldOut(rows, folds, held, spread=found.spread, how=how)
 
 
@@ -69,12 +71,12 @@ def _calibration_folds(
 ) -> tuple[np.ndarray, str]:
     """Fold of each compound of the training and validation part, and what to call them.
 
-    Splits by time or column say which compounds are alike to the test: the validation part, if it is large enough.
+    Splits by time, column or a splitter of DeepChem say which compounds are alike to the test: the validation part, if it is large enough.
     """
     if settings.calibration.intervals == "none":
         return np.full(len(rows), -1), ""
     valid = np.isin(rows, split.valid)
-    if split.kind in {"time", "column"} and valid.sum() >= FEWEST:
+    if split.kind in {"time", "column", "deepchem"} and valid.sum() >= FEWEST:
         return np.where(valid, 0, -1), f"the validation part, {valid.sum():,} compounds"
     kind = split.kind if split.kind in {"scaffold", "cluster"} else "random"
     k = settings.calibration.folds
