@@ -104,6 +104,8 @@ def _of_data(trust: Mapping[str, Any]) -> Iterator[str]:
 def _of_trust(trust: Mapping[str, Any]) -> Iterator[str]:
     if not trust.get("conformal"):
         yield "Its uncertainties are not calibrated, and it gives no prediction intervals."
+    for entry in (trust.get("calibration") or {}).get("endpoints") or ():
+        yield from _coverage(entry)
     domain = trust.get("domain")
     if not isinstance(domain, dict):
         yield "Its applicability domain is not known: it cannot say which compounds are too far from training."
@@ -112,6 +114,16 @@ def _of_trust(trust: Mapping[str, Any]) -> Iterator[str]:
         if threshold.get("basis") != "error":
             yield "Held-out errors do not show beyond which distance from training it fails; its domain is where training compounds have neighbours."
             return
+
+
+def _coverage(entry: Mapping[str, Any]) -> Iterator[str]:
+    """A promise that the test part did not keep."""
+    level, found, span = (entry.get(key) for key in ("level", "coverage", "coverage_interval"))
+    numbers = [level, found, *(span if isinstance(span, Sequence) and len(span) == 2 else (None, None))]
+    promised, held, low, high = (float(x) if isinstance(x, int | float) else float("nan") for x in numbers)
+    if promised < low or promised > high:
+        way = "fewer" if held < promised else "more"
+        yield f"{entry.get('target')}: its {promised:.0%} intervals held {way} of the test labels than promised, {held:.1%} ({low:.1%} to {high:.1%})."
 
 
 def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

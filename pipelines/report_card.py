@@ -126,7 +126,7 @@ def _reliability(entry: Mapping[str, Any]) -> Markup:
     if len(points) < 2:
         return Markup()
     svg = lines_svg(
-        [("found", points)], y_range=(0.0, 1.0), x_label="promised", y_label="found", guide=((0.0, 0.0), (1.0, 1.0)),
+        [("found", points)], y_range=(0.0, 1.0), x_label="promised", y_label="found", guide=(points[0][:1] * 2, points[-1][:1] * 2),
     )  # fmt: skip
     return Markup(svg)  # noqa: S704 - drawn by us
 

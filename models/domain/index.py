@@ -9,10 +9,11 @@ import numpy as np
 from cinchona.errors import ShapeError
 from cinchona.models.domain.bitslices import LANES, nearest_shared
 from cinchona.models.domain.folding import OnBits
+from cinchona.models.domain.lanes import WORDS
 
 
 class NearestIndex:
-    """Fingerprints laid out for finding the nearest one: about 1 ns of CPU time for each that is compared.
+    """Fingerprints laid out for finding the nearest one: a fraction of a nanosecond for each that is compared.
 
     Args:
         words: Fingerprints, uint64, shape (m, size / 64), m > 0.
@@ -28,7 +29,7 @@ class NearestIndex:
         blocks = -(-len(words) // LANES)
         self._set = np.zeros(blocks * LANES, np.int64)
         self._fewest = np.zeros(blocks, np.int64)
-        self._columns = np.zeros((blocks, self.size + 1), np.uint64)
+        self._columns = np.zeros((blocks, (self.size + 1) * WORDS), np.uint64)
         for b in range(blocks):
             here = slice(b * LANES, min((b + 1) * LANES, len(words)))
             bits = np.zeros((LANES, self.size), np.uint8)
@@ -37,7 +38,7 @@ class NearestIndex:
             self._set[here] = bits[: len(rows)].sum(axis=1, dtype=np.int64)
             self._fewest[b] = self._set[here].min()
             lanes = np.packbits(bits.T, axis=1, bitorder="little")
-            self._columns[b, : self.size] = np.ascontiguousarray(lanes).view(np.uint64)[:, 0]
+            self._columns[b, : self.size * WORDS] = np.ascontiguousarray(lanes).view(np.uint64).reshape(-1)
 
     @classmethod
     def of(cls, bits: OnBits) -> Self:

@@ -133,6 +133,21 @@ def test_what_is_not_known_and_what_is_doubtful_is_told():
     assert "domain" not in told
 
 
+@pytest.mark.parametrize(
+    "found,span,words",
+    [
+        (0.7, [0.6, 0.8], "fewer of the test labels"),
+        (0.99, [0.95, 1.0], "more of the test labels"),
+        (0.88, [0.8, 0.95], ""),
+    ],
+)
+def test_a_broken_promise_is_told(found, span, words):
+    entry = {"target": "pIC50", "level": 0.9, "coverage": found, "coverage_interval": span}
+    trust = {"conformal": {}, "calibration": {"endpoints": [entry, {"target": "damaged", "level": "x"}]}}
+    told = [text for text in limits(trust, (), looked=True) if "of the test labels" in text]
+    assert [words in text for text in told] == [True] * bool(words)
+
+
 def test_calibration_and_domain_are_shown(folder):
     card = model_card(folder)
     entry = {"target": "pIC50", "kind": "regression", "level": 0.9, "n": 98, "coverage": 0.91, "coverage_interval": [0.84, 0.95],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from cinchona.errors import ShapeError
 from cinchona.models.domain.bitslices import LANES, LEVELS, count_shared, reaches
 from cinchona.models.domain.folding import Folding, OnBits
 from cinchona.models.domain.index import NearestIndex
+from cinchona.models.domain.lanes import BITS, WORDS, count_lanes
 
 FOLDING = Folding.of("tests")
 
@@ -33,7 +35,7 @@ def by_rdkit(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
 @st.composite
 def fingerprints(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Queries and references of one size and of every density, some of them equal."""
-    words, n, m = draw(st.integers(1, 5)), draw(st.integers(1, 6)), draw(st.integers(1, 150))
+    words, n, m = draw(st.integers(1, 5)), draw(st.integers(1, 6)), draw(st.integers(1, 700))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     density = rng.choice([0.0, 0.02, 0.2, 0.5, 0.95, 1.0], size=(n + m, 1))
     bits = rng.random((n + m, words * 64)) < density
@@ -77,28 +79,47 @@ def test_first_among_equals_is_found_and_skipping_it_finds_the_next(pair: tuple[
             assert left_out[row] == pytest.approx(expected[0], abs=1e-6)
 
 
+@numba.njit
+def lanes(block: np.ndarray, positions: np.ndarray, bound: int, out: np.ndarray) -> int:
+    """The vector loop, called as the search calls it."""
+    return count_lanes(block, positions, (0, len(positions)), bound, out)
+
+
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 40))
-def test_vertical_counters_count(seed: int, groups: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(0, 31), st.booleans())
+def test_vertical_counters_count(seed: int, groups: int, full: bool) -> None:
     rng = np.random.default_rng(seed)
-    bits = rng.random((groups * 8 + 1, LANES)) < rng.random()
+    bits = rng.random((groups * 8 + 1, LANES)) < (1.0 if full else rng.random())
     bits[-1] = False
-    block = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)[:, 0]
-    levels = np.full(LEVELS, 77, np.uint64)
-    used = count_shared(block, np.arange(groups * 8, dtype=np.int32), levels)
-    counts = sum(
-        (levels[k] >> np.arange(LANES, dtype=np.uint64) & np.uint64(1)).astype(int) << k for k in range(LEVELS)
-    )
-    np.testing.assert_array_equal(counts, bits.sum(axis=0))
-    for bound in (0, 1, 7, 8, 31, 32, 33, groups * 4, groups * 8, groups * 8 + 1):
-        mask = int(reaches(levels, used, bound))
-        assert [bool(mask >> r & 1) for r in range(LANES)] == (counts >= bound).tolist()
+    block = np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(-1)
+    positions, counts = np.arange(groups * 8, dtype=np.int32), bits.sum(axis=0)
+    out, levels = np.full((BITS + 1) * WORDS, 77, np.uint64), np.full(LEVELS, 77, np.uint64)
+    for bound in (0, 1, 7, 8, 31, 32, 33, groups * 4, groups * 8, min(groups * 8 + 1, 255)):
+        reached = lanes(block, positions, bound, out)
+        mask = np.unpackbits(out[BITS * WORDS :].view(np.uint8), bitorder="little")
+        np.testing.assert_array_equal(mask, counts >= bound)
+        assert bool(reached) == bool((counts >= bound).any())
+        planes = np.unpackbits(out[: BITS * WORDS].view(np.uint8).reshape(BITS, -1), axis=1, bitorder="little")
+        np.testing.assert_array_equal((planes.astype(int) << np.arange(BITS)[:, None]).sum(axis=0), counts)
+        for word in (0, WORDS - 1):
+            used = count_shared(block, positions, word, levels)
+            here = slice(64 * word, 64 * word + 64)
+            found = int(reaches(levels, used, bound))
+            assert [bool(found >> r & 1) for r in range(64)] == (counts[here] >= bound).tolist()
+
+
+def test_queries_of_many_bits_go_another_way_to_the_same_result() -> None:
+    rng = np.random.default_rng(5)
+    words = np.packbits(rng.random((600, 1024)) < rng.random((600, 1)), axis=1, bitorder="little").view(np.uint64)
+    distance, _ = NearestIndex(words[:550]).nearest(OnBits.of_packed(words[550:]))
+    assert (np.bitwise_count(words[550:]).sum(axis=1) > 255).any()
+    np.testing.assert_allclose(distance, by_rdkit(words[550:], words[:550]), atol=1e-6)
 
 
 def test_results_do_not_depend_on_the_other_queries() -> None:
     rng = np.random.default_rng(3)
-    words = np.packbits(rng.random((700, 128)) < 0.2, axis=1, bitorder="little").view(np.uint64)
-    index, queries = NearestIndex(words[:300]), words[300:]
+    words = np.packbits(rng.random((1300, 128)) < 0.2, axis=1, bitorder="little").view(np.uint64)
+    index, queries = NearestIndex(words[:900]), words[900:1000]
     together = index.nearest(OnBits.of_packed(queries))
     alone = [index.nearest(OnBits.of_packed(queries[k : k + 1])) for k in range(len(queries))]
     np.testing.assert_array_equal(together[0], np.concatenate([d for d, _ in alone]))
