@@ -31,11 +31,13 @@ from cinchona.experiments.runfiles import heldout_of, run_file
 from cinchona.manifest import host_facts, package_versions
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.evaluate import evaluate
+from cinchona.pipelines.pretrain import pretrain
 from cinchona.pipelines.recipe import FILE, Recipe
 from cinchona.pipelines.screen import screen
 from cinchona.pipelines.train import train
 
 _MAX_RECIPE: Final = 16 << 20
+_DIGESTS: Final = frozenset({"scores_digest", "encoder_digest"})
 EQUAL: Final = "bit-equal"
 """Verdict: all figures are the same to the last bit."""
 CLOSE: Final = "within tolerance"
@@ -88,7 +90,7 @@ def reproduce(registry: Registry, run_id: str, redo: Redo) -> Reproduction:
 
     Args:
         registry: The store of the run, which is not trusted.
-        run_id: A training, an evaluation or a screen.
+        run_id: A training, an evaluation, a screen or a pretraining.
         redo: How to do it.
 
     Raises:
@@ -101,7 +103,7 @@ def reproduce(registry: Registry, run_id: str, redo: Redo) -> Reproduction:
     settings = _settings(recipe, run_id)
     inputs = _inputs(recipe, redo, run_id)
     _check_data(recipe, inputs, settings, run_id)
-    recorded = Outcome(dict(run.data.metrics), {k: v for k, v in run.data.tags.items() if k == "scores_digest"})
+    recorded = Outcome(dict(run.data.metrics), {k: v for k, v in run.data.tags.items() if k in _DIGESTS})
     if recipe.kind == "train":
         recorded.predictions = _predicted(heldout_of(registry, run_id))
         recorded.texts = _fingerprints(registry, run)
@@ -124,7 +126,7 @@ def recipe_of(registry: Registry, run_id: str) -> Recipe:
     if content is None:
         raise InputError(
             f"run {run_id} left no recipe", where=registry.store.shown(),
-            expected="a training, an evaluation or a screen that this version recorded",
+            expected="a training, an evaluation, a screen or a pretraining that this version recorded",
         )  # fmt: skip
     return Recipe.read(content, f"run {run_id}")
 
@@ -157,7 +159,7 @@ def _inputs(recipe: Recipe, redo: Redo, run_id: str) -> list[str]:
 
 
 def _check_data(recipe: Recipe, inputs: Sequence[str], settings: Settings, run_id: str) -> None:
-    if recipe.kind == "screen":
+    if recipe.kind in {"screen", "pretrain"}:
         with tempfile.TemporaryDirectory(prefix="cinchona-staged-") as staging:
             found = [f.digest for f in open_library(inputs, staging=Path(staging), reader=settings.reader).files]
     else:
@@ -182,7 +184,7 @@ def _check_data(recipe: Recipe, inputs: Sequence[str], settings: Settings, run_i
 
 
 def _with_model(registry: Registry, recipe: Recipe, redo: Redo) -> Redo:
-    if recipe.kind == "train" or redo.model:
+    if not recipe.model or redo.model:
         return redo
     model_id = registry.find_logged(recipe.model)
     if not model_id:
@@ -217,10 +219,21 @@ def _screen(recipe: Recipe, inputs: Sequence[str], settings: Settings, redo: Red
     return Outcome({k: float(v) for k, v in counts.items()}, {"scores_digest": done.scores_digest})
 
 
+def _pretrain(recipe: Recipe, inputs: Sequence[str], settings: Settings, redo: Redo) -> Outcome:
+    done = pretrain(list(inputs), out=redo.out, settings=settings, seed=recipe.seed)
+    figures = {
+        "valid_loss": done.valid_loss,
+        "descriptors_explained_median": done.descriptors_explained,
+        "bits_explained_median": done.bits_explained,
+    }
+    return Outcome(figures, {"encoder_digest": done.digest})
+
+
 _AGAIN: Final[Mapping[str, Callable[[Recipe, Sequence[str], Settings, Redo], Outcome]]] = {
     "train": _train,
     "evaluate": _evaluate,
     "screen": _screen,
+    "pretrain": _pretrain,
 }
 
 

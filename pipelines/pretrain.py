@@ -31,6 +31,7 @@ from cinchona.models.pretraining.targets import names_of
 from cinchona.models.training_state import EpochRecord
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.pretrain_corpus import Drawn, build_corpus, draw
+from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.progress import progress
 from cinchona.protocols import TrackedRun, Tracker
 from cinchona.screening.lease import Lease
@@ -126,6 +127,10 @@ def _carry_out(  # noqa: PLR0913 - library, places, settings, record
     run.log_params(mask_secrets(_told(settings)))
     for file in opened.files:
         run.log_dataset(file.name, digest=file.digest, source=file.name, context="pretrain")
+    Recipe(
+        kind="pretrain", inputs=input_names(names), digests=tuple(file.digest for file in opened.files), seed=seed,
+        settings=plain_settings(settings),
+    ).log(run)  # fmt: skip
     drawn = draw(opened, work, limit=settings.pretraining.molecules_per_file, seed=seed, key=key)
     corpus = build_corpus(drawn, work / "blocks", settings=settings, descriptors=quick_descriptors(), key=key)
     trainer = Pretrainer(
@@ -156,6 +161,7 @@ def _carry_out(  # noqa: PLR0913 - library, places, settings, record
     weights = {n: t.detach().numpy() for n, t in network.encoder.state_dict().items()}
     _publish(folder, settings, weights, {**card, "key": key, "run_id": run.run_id})
     run.log_metrics({name: value for name, value in card["figures"].items() if isinstance(value, float)})
+    run.set_tags({"encoder_digest": open_encoder(folder).digest})
     run.log_artifact(folder, folder="encoder")
     return _result(folder)
 

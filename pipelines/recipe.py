@@ -28,7 +28,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal["cinchona-recipe-1"] = "cinchona-recipe-1"
-    kind: Literal["train", "evaluate", "screen"]
+    kind: Literal["train", "evaluate", "screen", "pretrain"]
     """Workflow."""
     inputs: tuple[str, ...]
     """Inputs in order: ``catalogue:NAME``, or the name of a file without its folder."""

@@ -17,7 +17,9 @@ from cinchona.experiments.compare_page import write_comparison
 from cinchona.experiments.registry import Registry
 from cinchona.experiments.reproduce import CLOSE, DIFFERENT, EQUAL, Redo, recipe_of, reproduce
 from cinchona.experiments.tracker import MlflowTracker
+from cinchona.models.pretraining.encoder_file import open_encoder
 from cinchona.pipelines.evaluate import evaluate
+from cinchona.pipelines.pretrain import pretrain
 from cinchona.pipelines.recipe import Recipe
 from cinchona.pipelines.screen import screen
 from cinchona.pipelines.train import train
@@ -48,6 +50,20 @@ def recorded(tmp_path_factory):
         "registry": registry, "table": table, "library": library, "first": first, "second": second, "screen": screened,
         "evaluate": evaluated.info.run_id,
     }  # fmt: skip
+
+
+def test_a_pretraining_is_repeated_bit_by_bit(recorded, tmp_path):
+    registry = recorded["registry"]
+    library = nci_library(tmp_path / "library.csv", 300)
+    settings = quick_settings("pretraining.epochs=1", "pretraining.fingerprint_bits=64", "network.depth=1")
+    tracker = MlflowTracker(registry.store.uri)
+    first = pretrain(library, out=tmp_path / "encoder", settings=settings, seed=2, tracker=tracker)
+    done = reproduce(registry, first.run_id, Redo(tmp_path / "again", (str(library),), tolerance=0.0))
+    assert (done.verdict, done.compared) == (EQUAL, 4)
+    assert open_encoder(tmp_path / "again").digest == first.digest
+    other = Redo(tmp_path / "other", (str(nci_library(tmp_path / "other.csv", 200)),))
+    with pytest.raises(PlanMismatchError, match="the data are not those"):
+        reproduce(registry, first.run_id, other)
 
 
 def test_a_training_is_repeated_bit_by_bit(recorded, tmp_path):

@@ -112,7 +112,8 @@ def test_the_run_is_recorded(library, tmp_path):
     assert len(curves["train loss"]) == 2 * 3, "one figure a block"
     assert len(curves["valid loss"]) == 2, "one figure an epoch"
     assert told["log_dataset"][0][0] == ("few.smi",)
-    assert told["log_artifact"][0][0] == (made.folder,)
+    assert [args[0].name for args, _ in told["log_artifact"]] == ["recipe.json", made.folder.name]
+    assert told["set_tags"][0][0] == ({"encoder_digest": made.digest},)
     ((figures,), _), *_ = told["log_metrics"]
     assert figures["valid_loss"] == made.valid_loss
 
