@@ -94,7 +94,9 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line of this process and exit."""
     signal.signal(signal.SIGTERM, _interrupt)
-    gc.set_threshold(100_000, 50, 100)  # imports make a million objects that stay: looking through them costs half a second
+    gc.set_threshold(
+        100_000, 50, 100
+    )  # imports make a million objects that stay: looking through them costs half a second
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a narrow encoding, or a file name that is no text
     if not sys.warnoptions and "--verbose" not in sys.argv:
