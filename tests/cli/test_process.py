@@ -129,7 +129,7 @@ class TestSignals:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.2)
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 130
         assert err.strip() == "stopped: interrupted"
         assert out == ""
