@@ -101,10 +101,12 @@ class TestDatasets:
         with pytest.raises(InputError, match="no structures"):
             from_deepchem(dc.data.NumpyDataset(X=np.zeros((3, 2)), y=np.zeros((3, 1))))
 
-    def test_a_file_of_moleculenet_by_its_loader(self, dc):
+    def test_a_file_of_moleculenet_by_its_loader(self, dc, tmp_path):
         if "CINCHONA_DATA" not in os.environ:
             pytest.skip("needs CINCHONA_DATA with molprop/moleculenet")
-        path = Path(os.environ["CINCHONA_DATA"], "molprop", "moleculenet", "esol_delaney.csv")
+        whole = Path(os.environ["CINCHONA_DATA"], "molprop", "moleculenet", "esol_delaney.csv").read_text()
+        path = tmp_path / "esol.csv"
+        path.write_text("".join(whole.splitlines(keepends=True)[:120]))
         column = "measured log solubility in mols per litre"
         theirs = read_assay_table(load_csv(path, tasks=[column]), targets=[column])
         ours = read_assay_table(path, targets=[column])
@@ -205,10 +207,10 @@ class TestScorers:
     @pytest.mark.parametrize("changes", [{}, {"featurizer": "rdkit"}, {"model": "dmpnn"}])
     def test_is_what_it_was_in_a_model_folder(self, heavy, tmp_path, changes):
         config = DeepChemConfig(epochs=2, layers=(8,), **changes)
-        scorer = DeepChemScorer.fit(heavy, ROWS, endpoints=endpoints_of(heavy.targets), config=config, seed=1)
-        again = DeepChemScorer.fit(heavy, ROWS, endpoints=endpoints_of(heavy.targets), config=config, seed=1)
+        scorer = DeepChemScorer.fit(heavy, ROWS[:12], endpoints=endpoints_of(heavy.targets), config=config, seed=1)
+        again = DeepChemScorer.fit(heavy, ROWS[:12], endpoints=endpoints_of(heavy.targets), config=config, seed=1)
         assert again.fingerprint == scorer.fingerprint
-        save_model(scorer, tmp_path / "model", golden_smiles=SMILES[:4])
+        save_model(scorer, tmp_path / "model", golden_smiles=SMILES[:3])
         opened = open_scorer(tmp_path / "model")
         assert opened.fingerprint == scorer.fingerprint
         np.testing.assert_array_equal(
@@ -299,7 +301,7 @@ class TestInPipelines:
 
         write_deepchem(table, tmp_path / "data")
         changes = ["choice.model=deepchem", "deepchem.epochs=2", "deepchem.layers=[8]", "split.kind=deepchem",
-                   "split.splitter=RandomSplitter", "training.forest_trees=5", "tracking.enabled=false"]  # fmt: skip
+                   "split.splitter=RandomSplitter", "training.forest_trees=5", "calibration.folds=2", "tracking.enabled=false"]  # fmt: skip
         settings = load_settings(Settings, overrides=changes, environ={})
         found = train(tmp_path / "data", targets=["target0"], out=tmp_path / "model", settings=settings, seed=1)
         assert found.compounds == len(SMILES)

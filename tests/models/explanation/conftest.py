@@ -41,7 +41,7 @@ def learnt() -> tuple[GraphEnsemble, list[str]]:
         mol = Chem.MolFromSmiles(line.split()[0], sanitize=True)
         if mol is not None and 6 <= mol.GetNumAtoms() <= 20 and "." not in line:
             smiles.append(Chem.MolToSmiles(mol))
-        if len(smiles) == 320:
+        if len(smiles) == 240:
             break
     counts = [sum(text.upper().count(element) for element in "NO") for text in smiles]
     table = read_assay_table(
