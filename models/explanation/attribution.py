@@ -9,13 +9,18 @@ from typing import Any, Final
 import numpy as np
 from rdkit import Chem
 
+from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.chemprop_features import CHEMPROP_SCHEMA
 from cinchona.datasets.molgraph import MAX_ATOMS, MolGraph, featurize_batch
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.errors import ConfigError
+from cinchona.models.engine.graphs import FEATURE_ROWS
 from cinchona.models.ensemble import GraphEnsemble
+from cinchona.models.explanation.coded import hiding, masked_by_codes
 from cinchona.models.explanation.masking import masked_shares
 from cinchona.models.explanation.records import Attribution, MethodName
 from cinchona.models.explanation.removal import removal_shares
+from cinchona.models.imported.scorer import ImportedEnsemble
 from cinchona.models.threads import one_torch_thread
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch, Endpoint, Stage
@@ -33,17 +38,18 @@ def attribute(
         scorer: Any scorer; a wrapped one is explained by what it wraps.
         smiles: n molecules, standardized as in training.
         endpoint: What to explain; None for the first endpoint.
-        method: None for the method that recovers planted atoms best: ``gradients`` for graph networks, ``removal`` for all else.
+        method: None for the one that recovers planted atoms best: ``gradients`` for graph networks, ``masking`` for imported ones, ``removal``
+            for all else.
 
     Returns:
         One explanation a molecule in the order given, or why there is none.
 
     Raises:
-        ConfigError: if the scorer has no such endpoint, or the method needs a graph network.
+        ConfigError: if the scorer has no such endpoint, or the method does not suit it.
     """
     inner = innermost(scorer)
     column = _column(inner.endpoints, endpoint)
-    chosen = method or default_method(inner)
+    chosen = method or default_method(inner, inner.endpoints[column].name)
     molecules = [_parsed(text) for text in smiles]
     rows = [k for k, mol in enumerate(molecules) if not isinstance(mol, Rejected)]
     task = _Task(inner, column, [smiles[k] for k in rows], [molecules[k] for k in rows])  # type: ignore[misc]
@@ -60,9 +66,19 @@ def innermost(scorer: Scorer) -> Scorer:
     return found
 
 
-def default_method(scorer: Scorer) -> MethodName:
+def default_method(scorer: Scorer, endpoint: str | None = None) -> MethodName:
     """The method for this scorer unless another is named; see docs/explanation/explanations.md for the figures behind it."""
-    return "gradients" if _is_graph_network(innermost(scorer)) else "removal"
+    return methods_of(scorer, endpoint)[0]
+
+
+def methods_of(scorer: Scorer, endpoint: str | None = None) -> tuple[MethodName, ...]:
+    """The methods that can explain this endpoint (the first one by default) of a scorer, the best first."""
+    inner = innermost(scorer)
+    if isinstance(inner, GraphEnsemble) and inner.features is None:
+        return ("gradients", "masking", "removal")
+    if isinstance(inner, ImportedEnsemble) and inner.sees_graphs_only(endpoint or inner.endpoints[0].name):
+        return ("masking", "removal")
+    return ("removal",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +102,13 @@ def _explained(task: _Task, method: MethodName) -> list[Attribution | Rejected]:
         return []
     if method == "removal":
         return _by_removal(task)
-    if not _is_graph_network(task.scorer):
+    possible = methods_of(task.scorer, task.endpoint.name)
+    if method not in possible:
         raise ConfigError(
-            f"{task.scorer.name} cannot be explained by {method}", where="method",
-            expected="a graph network without features of whole molecules", remedy="explain it by removal, which works for every model",
+            f"{task.scorer.name} cannot be explained by {method}", where="method", expected=" or ".join(possible),
+            remedy="leave the method to explanation.method=auto; removal works for every model",
         )  # fmt: skip
-    assert isinstance(task.scorer, GraphEnsemble)
-    graphs = [graph for graph in featurize_batch(task.molecules) if isinstance(graph, MolGraph)]
-    found = (_gradients if method == "gradients" else _masked)(task.scorer, graphs, task.column)
+    found = _members_shares(task, method)
     return [
         Attribution(
             smiles=text, endpoint=task.endpoint.name, scale=task.scale, method=method,
@@ -108,6 +123,23 @@ def _explained(task: _Task, method: MethodName) -> list[Attribution | Rejected]:
 
 _Shares = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Of k members: outputs (k,), references (k,), shares of atoms (k, n) and of bonds (k, m)."""
+
+
+def _members_shares(task: _Task, method: MethodName) -> list[_Shares]:
+    if isinstance(task.scorer, ImportedEnsemble):
+        return _masked_imported(task.scorer, task.molecules, task.endpoint.name)
+    assert isinstance(task.scorer, GraphEnsemble)
+    graphs = [graph for graph in featurize_batch(task.molecules) if isinstance(graph, MolGraph)]
+    return (_gradients if method == "gradients" else _masked)(task.scorer, graphs, task.column)
+
+
+def _masked_imported(scorer: ImportedEnsemble, molecules: Sequence[Chem.Mol], endpoint: str) -> list[_Shares]:
+    rows_of = hiding(FEATURE_ROWS[CHEMPROP_SCHEMA])
+
+    def outputs(variants: CodedMolecules) -> np.ndarray:
+        return scorer.member_outputs(variants, endpoint, rows_of)
+
+    return [(value, np.full(len(value), np.nan), *shares) for value, *shares in masked_by_codes(molecules, outputs)]  # type: ignore[misc]
 
 
 def _gradients(scorer: GraphEnsemble, graphs: Sequence[MolGraph], column: int) -> list[_Shares]:
@@ -176,10 +208,6 @@ def bond_ends(mol: Chem.Mol) -> np.ndarray:
     return np.array(ends, np.int64).reshape(-1, 2)
 
 
-def _is_graph_network(scorer: Scorer) -> bool:
-    return isinstance(scorer, GraphEnsemble) and scorer.features is None
-
-
 def _to_natural(scorer: GraphEnsemble, column: int) -> tuple[float, float]:
     """Factor and summand from raw outputs to the scale of the shares; logits stay what they are."""
     scaling = scorer.scaling
@@ -209,4 +237,4 @@ def _spread(shares: np.ndarray) -> np.ndarray | None:
     return shares.std(axis=0) if len(shares) > 1 else None
 
 
-__all__ = ["attribute", "bond_ends", "default_method", "innermost", "predictions"]
+__all__ = ["attribute", "bond_ends", "default_method", "innermost", "methods_of", "predictions"]

@@ -147,6 +147,26 @@ class ImportedEnsemble(ArrayScorer):
         spread = np.concatenate([members.std(axis=0) for members in natural], axis=1)[:, self._order]
         return Predictions(kept, value, spread, rejects, molecules)
 
+    def sees_graphs_only(self, endpoint: str) -> bool:
+        """Whether the networks that answer for ``endpoint`` take nothing but the graph."""
+        return all(b.spec.descriptors is None for b in self.blocks if endpoint in b.spec.endpoints)
+
+    def member_outputs(self, molecules: CodedMolecules, endpoint: str, rows_of: FeatureRows) -> np.ndarray:
+        """What each of the k networks that answer for ``endpoint`` says of n coded molecules, from features of ``rows_of``.
+
+        Returns:
+            float64, shape (k, n): values in natural units, or log-odds for a class.
+        """
+        (place,) = (k for k, block in enumerate(self.blocks) if endpoint in block.spec.endpoints)
+        block, networks = self.blocks[place], self._engine[place]
+        engine = EngineBlock(networks, _config(block.spec), None)
+        with product_thread(self.product):
+            (raw,) = block_outputs([engine], molecules, rows_of=rows_of, multiply=gemm(self.product))
+        column = block.spec.endpoints.index(endpoint)
+        scale, mean = _scalings(block)
+        outputs: np.ndarray = raw[:, :, column] * scale[:, column, None] + mean[:, column, None]
+        return outputs
+
     def spec(self) -> dict[str, Any]:
         """Architecture as plain data; :meth:`restore` reads it."""
         return {

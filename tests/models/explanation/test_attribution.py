@@ -10,18 +10,24 @@ import pytest
 import torch
 from additive_scorer import AdditiveScorer
 from explained_models import MOLECULES, ensemble_of
+from foreign_models import random_weights, write_checkpoint
 from rdkit import Chem
 
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.chemprop_features import chemprop_features
+from cinchona.datasets.graphcodes import AtomField
 from cinchona.datasets.molgraph import featurize
 from cinchona.datasets.parsing import Rejected
 from cinchona.errors import ConfigError
 from cinchona.models.config import ArchitectureName, GraphNetConfig
-from cinchona.models.explanation.attribution import attribute, default_method, predictions
+from cinchona.models.explanation.attribution import attribute, default_method, methods_of, predictions
 from cinchona.models.explanation.checks import agreement, with_random_weights
 from cinchona.models.explanation.gradients import GAP, integrated_gradients
 from cinchona.models.explanation.graphs import open_batch
 from cinchona.models.explanation.planted import TASKS, crippen_shares, planted_auc
+from cinchona.models.imported.importing import read_foreign
 from cinchona.models.objective import ObjectiveScorer
+from cinchona.records import CompoundBatch
 
 
 def nitrogens(smiles: str) -> np.ndarray:
@@ -123,6 +129,37 @@ class TestMasking:
         bonds[4:6] = 0
         fall = scorer.members[0](batch) - scorer.members[0](replace(batch, bond_rows=bonds))
         assert one.bonds[2] == pytest.approx(3.0 * float(fall.detach()), abs=1e-4)
+
+
+class TestImported:
+    """Networks of other packages are masked on codes, through the engine."""
+
+    @pytest.fixture
+    def scorer(self, tmp_path):
+        weights = random_weights(3, layers=2, targets=2, bias=True, batch_norm=True)
+        return read_foreign(write_checkpoint(tmp_path / "best.pt", weights, columns=("a", "b")))[0]
+
+    def test_shares_are_the_fall_when_features_are_zero(self, scorer):
+        assert methods_of(scorer) == ("masking", "removal")
+        (one,) = attribute(scorer, ["CC=O"], endpoint="b")
+        whole = scorer.score(CompoundBatch.of(["CC=O"])).value[0, 1]
+        assert one.value == pytest.approx(float(whole), abs=1e-4)
+
+        def without_the_oxygen(graph):
+            atoms, bonds = chemprop_features(graph)
+            oxygen = graph.atoms[:, AtomField.ELEMENT] == 8
+            atoms[oxygen] = 0
+            bonds[oxygen[graph.ends].any(axis=1)] = 0
+            return atoms, bonds
+
+        # All atoms and bonds of acetaldehyde have codes of their own, so what is hidden by code is hidden once.
+        hidden = scorer.member_outputs(codes_of_many([Chem.MolFromSmiles("CC=O")]), "b", without_the_oxygen).mean()
+        assert one.atoms[2] == pytest.approx(float(whole) - hidden, abs=1e-4)
+
+    def test_every_bond_and_atom_has_a_share(self, scorer):
+        for one in attribute(scorer, MOLECULES):
+            assert np.abs(one.atoms).min() > 0
+            assert one.bonds.shape == (len(one.ends),)
 
 
 class TestSanity:
