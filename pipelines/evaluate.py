@@ -74,7 +74,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
     chosen = settings or Settings()
     scorer, rules = opened(model, default=chosen.standardize)
     data = read_assay_table(table, targets=targets, curation=chosen.curation, standardize=rules, reader=chosen.reader)
-    columns = _columns(scorer.endpoints, [target.name for target in data.targets])
+    columns = columns_of(scorer.endpoints, [target.name for target in data.targets])
     predicted = _predict(scorer, data)[:, columns]
     endpoints = [scorer.endpoints[column] for column in columns]
     figures = evaluate_predictions(data.values, data.censor, {scorer.name: predicted}, endpoints=endpoints, seed=seed)
@@ -110,7 +110,12 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
     )
 
 
-def _columns(endpoints: Sequence[Endpoint], targets: Sequence[str]) -> list[int]:
+def columns_of(endpoints: Sequence[Endpoint], targets: Sequence[str]) -> list[int]:
+    """Positions of ``targets`` among the endpoints; a single target is the single endpoint, whatever their names.
+
+    Raises:
+        ConfigError: if a target is no endpoint.
+    """
     names = [endpoint.name for endpoint in endpoints]
     if len(names) == len(targets) == 1:
         return [0]
@@ -141,4 +146,4 @@ def _write(out: Path, **tables: pa.Table) -> None:
         write_csv(out / f"{name}.csv", table.to_batches(), table.schema)
 
 
-__all__ = ["Evaluated", "evaluate"]
+__all__ = ["columns_of", "Evaluated", "evaluate"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from rdkit import Chem
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.sources import Library, open_library
 from cinchona.datasets.standardize import standardize_batch
+from cinchona.errors import ConfigError
 from cinchona.files import atomic_path
 from cinchona.models.folder import open_scorer, read_trust
+from cinchona.models.scorers import ArrayScorer
 from cinchona.pipelines.config import Settings
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch, Reject, Scores
@@ -46,6 +49,7 @@ def predict(
     model: str | Path | Scorer,
     out: str | Path | None = None,
     settings: Settings | None = None,
+    level: float | None = None,
     seed: int = 0,  # noqa: ARG001 - every workflow takes one; prediction draws nothing
 ) -> Predicted:
     """Predict every compound of a file that fits in memory; :func:`cinchona.screen` takes libraries of any size.
@@ -55,15 +59,19 @@ def predict(
         model: Model folder, or a scorer.
         out: Folder for the tables; None writes none.
         settings: Settings for reading; structures are standardized as in training.
+        level: Level of the intervals; None for the model's own. Quantiles are those that the model came with.
         seed: Not used.
 
     Raises:
+        ConfigError: if the model has no intervals of that level.
         InputError: if the library cannot be read.
         ModelFileError: if the model cannot be used.
         RetryableError: if the disk is full or failing.
     """
     chosen = settings or Settings()
     scorer, rules = opened(model, default=chosen.standardize)
+    if level is not None:
+        scorer = _at_level(scorer, level)
     with _library(library, chosen) as source:
         tables = [
             predict_batch(batch, scorer, standardize=rules, unreadable=rejects)
@@ -131,6 +139,16 @@ def opened(model: str | Path | Scorer, *, default: StandardizeConfig) -> tuple[S
     training: Mapping[str, object] = read_trust(model).get("training") or {}
     rules = training.get("standardize")
     return open_scorer(model), StandardizeConfig.model_validate(rules) if rules else default
+
+
+def _at_level(scorer: Scorer, level: float) -> Scorer:
+    from cinchona.pipelines.calibrate import at_level
+
+    if not isinstance(scorer, ArrayScorer):
+        raise ConfigError(f"{scorer.name} has no intervals of ours", where="level", expected="a model folder")
+    changed = copy.copy(scorer)
+    changed.trust = replace(scorer.trust, conformal=at_level(scorer, level))
+    return changed
 
 
 def _as_smiles(molecule: object) -> str:

@@ -28,9 +28,10 @@ CONTRACT = {
     "merge": (["RUN..."], {"--out"}),
     "status": (["DIR"], set()),
     "fsck": (["DIR"], {"--repair"}),
-    "predict": (["LIBRARY..."], {"--model", "--out", "--seed"}),
+    "predict": (["LIBRARY..."], {"--model", "--out", "--seed", "--level"}),
     "explain": (["MODEL", "COMPOUNDS..."], {"--endpoint", "--out", "--seed"}),
     "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
+    "calibrate": (["[TABLE]"], {"--model", "--target", "--level", "--out", "--seed"}),
     "domain": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "data list": ([], set()),
     "data check": (["FILE"], {"--target", "--limit"}),
@@ -108,7 +109,7 @@ class TestNames:
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
             "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "tune": {"--target", "--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
-            "domain": {"--model"},
+            "domain": {"--model"}, "calibrate": {"--model", "--out"},
             "work": {"--task", "--of"}, "merge": {"--out"},
         }  # fmt: skip
 

@@ -1,0 +1,96 @@
+"""Giving a finished model intervals: from a table, at another level, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_assays import SMILES, heavy_atoms
+
+from cinchona.errors import ConfigError
+from cinchona.models.baselines import MeanScorer
+from cinchona.models.folder import open_scorer, read_trust, save_model
+from cinchona.pipelines.calibrate import calibrate, with_level
+from cinchona.pipelines.predict import predict
+from cinchona.records import CompoundBatch, Endpoint
+
+
+@pytest.fixture(scope="module")
+def table():
+    return pd.DataFrame({"smiles": SMILES, "size": heavy_atoms() + 0.01 * np.arange(40)})
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibrate") / "bare"
+    scorer = MeanScorer([7.0, 0.5], endpoints=[Endpoint("size"), Endpoint("active", kind="classification")])
+    save_model(scorer, folder, trust={"metrics": [], "note": "kept"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calibrated(bare, table):
+    return calibrate(table, model=bare, targets=["size"], out=bare.parent / "calibrated")
+
+
+def test_intervals_are_learnt_and_the_model_stays(bare, calibrated, table):
+    before, after = open_scorer(bare), open_scorer(calibrated.folder)
+    assert (calibrated.compounds, calibrated.known, calibrated.level) == (40, -1, 0.9)
+    assert after.fingerprint == calibrated.fingerprint != before.fingerprint
+    one, other = (model.score(CompoundBatch.of(SMILES)) for model in (before, after))
+    np.testing.assert_array_equal(one.value, other.value)
+    assert one.lower is None
+    errors = np.sort(np.abs(table["size"] - 7.0))
+    np.testing.assert_allclose(other.upper[:, 0] - 7.0, errors[36], rtol=1e-5)  # rank 37 of 41 = ceil(0.9 * 41)
+    assert np.isnan(other.lower[:, 1]).all(), "nothing is known of the other endpoint"
+    trust = read_trust(calibrated.folder)
+    assert trust["note"] == "kept"
+    (check,) = calibrated.checks
+    assert check["n"] == 20
+    assert trust["calibration"]["endpoints"] == [check]
+
+
+def test_another_level_needs_no_data(calibrated, tmp_path):
+    found = with_level(calibrated.folder, 0.5, out=tmp_path / "half")
+    assert found.level == 0.5
+    wide, narrow = (open_scorer(f).score(CompoundBatch.of(SMILES)) for f in (calibrated.folder, tmp_path / "half"))
+    assert (narrow.upper[:, 0] < wide.upper[:, 0]).all()
+    told = predict(_file(tmp_path), model=calibrated.folder, level=0.5).table
+    np.testing.assert_array_equal(told["size_upper"].to_numpy(), narrow.upper[:3, 0])
+    with pytest.raises(ConfigError, match="no quantiles"):
+        predict(_file(tmp_path), model=calibrated.folder, level=0.77)
+
+
+def test_what_cannot_be_calibrated_is_refused(bare, table, tmp_path):
+    with pytest.raises(ConfigError, match="no intervals"):
+        with_level(bare, 0.5, out=tmp_path / "a")
+    with pytest.raises(ConfigError, match="nothing could be calibrated"):
+        calibrate(table.head(5), model=bare, targets=["size"], out=tmp_path / "b")
+    with pytest.raises(ConfigError, match="does not predict"):
+        calibrate(table.rename(columns={"size": "other"}), model=bare, targets=["other"], out=tmp_path / "c")
+    with pytest.raises(ConfigError, match="taken"):
+        calibrate(table, model=bare, targets=["size"], out=bare)
+
+
+def test_training_compounds_in_the_table_are_noticed(bare, table, tmp_path, caplog):
+    from cinchona.models.domain.fitting import fit_domain
+    from cinchona.models.domain.folding import Folding
+
+    scorer = open_scorer(bare)
+    domain = fit_domain(SMILES[:30], endpoints=scorer.endpoints, folding=Folding.of("salt", 0), seed=0)
+    scorer.trust = dataclasses.replace(scorer.trust, domain=domain)
+    save_model(scorer, tmp_path / "domain")
+    with caplog.at_level(logging.WARNING, logger="cinchona"):
+        found = calibrate(table, model=tmp_path / "domain", targets=["size"], out=tmp_path / "out")
+    assert found.known >= 30
+    assert "too small" in caplog.text
+    assert open_scorer(found.folder).score(CompoundBatch.of(SMILES)).in_domain is not None
+
+
+def _file(folder):
+    path = folder / "library.smi"
+    path.write_text("".join(f"{text} m{k}\n" for k, text in enumerate(SMILES[:3])))
+    return path
