@@ -41,9 +41,10 @@ _CONFIG: Final = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
 }
 """Dask settings of our cluster. An item becomes a suspect after its second worker died. Dask's own profiler and clocks, which
-look fifty to a hundred times a second at work that is done elsewhere, are slowed down."""
+look ten to a hundred times a second at work that is done elsewhere, are slowed down; memory is watched by us."""
 
 
 class DaskExecutor:
