@@ -22,8 +22,9 @@ from cinchona.protocols import Done, Failed
 from cinchona.screening.executors import make_executor
 from cinchona.screening.run import MAX_FAILURES
 
-ROWS = 1_000
+ROWS = 600
 SLOW = CheapScorer(seconds=0.15)
+"""Gives the scores of the quick one."""
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,18 @@ def library(tmp_path_factory) -> Path:
     return nci_library(tmp_path_factory.mktemp("library") / "library.csv", ROWS)
 
 
+@pytest.fixture(scope="module")
+def clean(library, tmp_path_factory):
+    """An undisturbed run."""
+    return screen(library, model=CheapScorer(), out=tmp_path_factory.mktemp("clean") / "run", settings=small_settings())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dask", "processes"])
-def test_random_workers_are_killed(kind, library, tmp_path):
-    clean = screen(library, model=SLOW, out=tmp_path / "clean", settings=small_settings())
-    killer = WorkerKiller(tmp_path / "hurt", every=1.5, kills=3)
+def test_random_workers_are_killed(kind, library, clean, tmp_path):
+    killer = WorkerKiller(tmp_path / "hurt", every=0.5, kills=2)
     killer.start()
-    hurt = screen(library, model=SLOW, out=tmp_path / "hurt", settings=small_settings(kind, partition_rows=100))
+    hurt = screen(library, model=SLOW, out=tmp_path / "hurt", settings=small_settings(kind))
     killer.over.set()
     killer.join()
     assert killer.kills >= 1, "nobody was killed, so nothing was shown"
@@ -47,9 +53,8 @@ def test_random_workers_are_killed(kind, library, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dask", "processes"])
-def test_a_stopped_worker_is_replaced(kind, library, tmp_path):
+def test_a_stopped_worker_is_replaced(kind, library, clean, tmp_path):
     """SIGSTOP: the process is there, holds a partition and never answers."""
-    clean = screen(library, model=SLOW, out=tmp_path / "clean", settings=small_settings())
     killer = WorkerKiller(tmp_path / "hurt", every=0.1, kills=1, signal_number=signal.SIGSTOP)
     killer.start()
     settings = small_settings(kind, stall_seconds=5.0, watch={"molecule_seconds": 2.0})
@@ -90,13 +95,13 @@ def test_a_worker_that_dies_once_is_forgiven(library, tmp_path):
 def test_unwatched_a_compound_that_kills_its_worker_costs_its_partition_only(tmp_path):
     """Until then all others are done, and the run says what is missing and can be resumed; watched, it costs its row."""
     library = tmp_path / "library.smi"
-    library.write_text("\n".join(f"{'C' * (i % 40 + 1)}{'[Xe]' if i == 777 else ''} id{i}" for i in range(ROWS)))
+    library.write_text("\n".join(f"{'C' * (i % 40 + 1)}{'[Xe]' if i == 377 else ''} id{i}" for i in range(ROWS)))
     scorer = CheapScorer(kills="[Xe]")
-    with pytest.raises(RetryableError, match="1 partitions failed; the first, partition 7") as stopped:
+    with pytest.raises(RetryableError, match="1 partitions failed; the first, partition 3") as stopped:
         unwatched = small_settings("processes", watch={"watchdog": False})
         screen(library, model=scorer, out=tmp_path / "run", settings=unwatched)
     assert stopped.value.exit_code == ExitCode.RETRYABLE
-    assert status(tmp_path / "run").partitions_done == 9
+    assert status(tmp_path / "run").partitions_done == 5
     result = resume(tmp_path / "run", model=scorer, executor=small_settings("processes").executor)
     assert (result.scored, result.rejected) == (ROWS - 1, 1)
 
