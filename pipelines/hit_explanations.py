@@ -22,7 +22,7 @@ from cinchona.models.explanation.records import Attribution, MethodName
 from cinchona.models.folder import open_scorer
 from cinchona.pipelines.depict_shares import full_colour, legend_svg, shares_svg
 from cinchona.records import Endpoint
-from cinchona.screening.plan import Plan
+from cinchona.screening.plan import PlanModel
 
 logger = logging.getLogger(__name__)
 
@@ -52,25 +52,27 @@ class HitExplanations:
     """The shares."""
 
 
-def explain_hits(plan: Plan, hits: pa.Table, config: Mapping[str, Any], *, size: tuple[int, int]) -> HitExplanations:
+def explain_hits(
+    model: PlanModel, hits: pa.Table, config: Mapping[str, Any], *, size: tuple[int, int]
+) -> HitExplanations:
     """Explain the best hits, if the screen was made with a model folder that is still that model.
 
     A scorer that was given as an object is not asked again: it may be a docking engine that takes minutes for each of the many edited
     molecules. Nothing that goes wrong here may lose a finished screen, so it is logged and the pictures stay plain.
 
     Args:
-        plan: The plan of the screen.
+        model: The model that the screen was planned with.
         hits: Hits, best first, with ``parent_smiles``.
         config: Settings of the screen.
         size: Width and height of a picture in CSS pixels.
     """
     settings = explanation_settings(config)
     smiles = list(dict.fromkeys(s for s in hits["parent_smiles"].slice(0, settings.hits).to_pylist() if s))
-    if not smiles or not plan.model.path or not Path(plan.model.path).is_dir():
+    if not smiles or not model.path or not Path(model.path).is_dir():
         return HitExplanations()
     begun = time.process_time()
     try:
-        shares = _shares(plan, smiles, settings)
+        shares = _shares(model, smiles, settings)
     except CinchonaError as error:
         logger.warning("the hits are not explained: %s", error.what)
         return HitExplanations()
@@ -125,13 +127,13 @@ def explained_endpoint(objective: str, endpoints: Sequence[Endpoint]) -> str:
     return max(named, key=len) if named else endpoints[0].name
 
 
-def _shares(plan: Plan, smiles: list[str], settings: ExplanationConfig) -> tuple[Attribution, ...]:
-    scorer = open_scorer(plan.model.path)
-    if scorer.fingerprint != plan.model.fingerprint:
-        logger.warning("the hits are not explained: %s now holds another model", plan.model.path)
+def _shares(model: PlanModel, smiles: list[str], settings: ExplanationConfig) -> tuple[Attribution, ...]:
+    scorer = open_scorer(model.path)
+    if scorer.fingerprint != model.fingerprint:
+        logger.warning("the hits are not explained: %s now holds another model", model.path)
         return ()
     method = None if settings.method == "auto" else settings.method
-    endpoint = explained_endpoint(plan.model.objective, scorer.endpoints)
+    endpoint = explained_endpoint(model.objective, scorer.endpoints)
     logger.debug("explaining %s by %s", endpoint, method or default_method(scorer))
     found = attribute(scorer, smiles, endpoint=endpoint, method=method)
     return tuple(one for one in found if isinstance(one, Attribution))

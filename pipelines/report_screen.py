@@ -107,7 +107,7 @@ def screen_view(root: Path, *, max_hits: int) -> ScreenView:
     trust = _trust(plan)
     last = float(hits["score"][-1].as_py()) if hits.num_rows else None
     columns = columns_of(shown, plan.layout)
-    explained = explain_hits(plan, shown, manifest.config, size=PICTURE)
+    explained = explain_hits(plan.model, shown, manifest.config, size=PICTURE)
     write_explanations(root / EXPLANATIONS, explained)
     return ScreenView(
         title=f"Screen of {_library(plan)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +12,9 @@ import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from cinchona.manifest import Manifest
-from cinchona.pipelines.depict import structure_svg
+from cinchona.pipelines.depict import SIZE, structure_svg
 from cinchona.pipelines.figures import histogram_svg
+from cinchona.pipelines.hit_explanations import EXPLANATIONS, explain_hits, write_explanations
 from cinchona.pipelines.report import REPORT, render
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.synthons.outcome import SpaceTotals
@@ -54,6 +56,8 @@ class SpaceView:
     audit: str
     rejects: list[tuple[str, str, str, str]]
     hits: list[Drawn]
+    legend: Markup
+    explanation_note: str
     roles: list[RoleView]
     origin: list[tuple[str, str]]
 
@@ -77,6 +81,8 @@ def _view(folder: RunFolder, plan: SpacePlan, totals: SpaceTotals) -> SpaceView:
     histogram = totals.histogram
     last = float(hits["score"][-1].as_py()) if hits.num_rows else None
     top = rejects.take(pc.sort_indices(rejects, [("combinations", "descending")]).slice(0, _REJECTS)).to_pylist()
+    explained = explain_hits(plan.model, hits.slice(0, _HITS), manifest.config, size=SIZE)
+    write_explanations(folder.root / EXPLANATIONS, explained)
     return SpaceView(
         title=f"Screen of the space {plan.name}",
         subtitle=f"with {plan.model.name}, {manifest.created:%d %B %Y %H:%M} UTC",
@@ -87,7 +93,9 @@ def _view(folder: RunFolder, plan: SpacePlan, totals: SpaceTotals) -> SpaceView:
         "The dashed line is the score of the last hit.",
         audit=_audit(totals),
         rejects=[(r["reaction"], r["reagent"], r["reason"], f"{r['combinations']:,}") for r in top],
-        hits=[_hit(row) for row in hits.slice(0, _HITS).to_pylist()],
+        hits=[_hit(row, explained.pictures) for row in hits.slice(0, _HITS).to_pylist()],
+        legend=explained.legend,
+        explanation_note=explained.note,
         roles=_roles(folder),
         origin=[("space", f"{plan.name}, digest {plan.digest}"), ("model", plan.model.fingerprint),
                 ("plan", plan.fingerprint), ("seed", str(plan.seed)), *((k, str(v)) for k, v in manifest.versions.items())],
@@ -140,10 +148,11 @@ def _audit(totals: SpaceTotals) -> str:
     return text
 
 
-def _hit(row: dict[str, object]) -> Drawn:
+def _hit(row: dict[str, object], explained: Mapping[str, Markup]) -> Drawn:
     built = row.get("score_built")
     more = f"built: {built:.5g}" if isinstance(built, float) else ""
-    return Drawn(_picture(str(row["parent_smiles"])), str(row["compound_id"]), f"{row['score']:.5g}", more)
+    smiles = str(row["parent_smiles"])
+    return Drawn(explained.get(smiles) or _picture(smiles), str(row["compound_id"]), f"{row['score']:.5g}", more)
 
 
 def _roles(folder: RunFolder) -> list[RoleView]:

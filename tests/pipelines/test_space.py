@@ -187,6 +187,7 @@ def test_hostile_names_reach_neither_the_page_nor_a_spreadsheet(tmp_path: Path, 
     page = (out / "report.html").read_text()
     assert "<script>alert" not in page
     assert "<b>:" not in page
+    assert "what raises and lowers" in page, "the best products are explained"
     assert "\n=" not in (out / "reagents.csv").read_text()
 
 
