@@ -15,10 +15,14 @@ import pyarrow.parquet as pq
 from cinchona.datasets.assay import AssayTable, read_assay_table
 from cinchona.errors import ConfigError
 from cinchona.files import atomic_path
+from cinchona.models.calibration.checking import check_trust
 from cinchona.models.evaluation import evaluate_predictions, evaluations_table
+from cinchona.models.scorers import ArrayScorer
+from cinchona.pipelines.calibrating import exact_labels
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.predict import opened
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
+from cinchona.pipelines.reliability import reliability_figures, told
 from cinchona.pipelines.report import write_evaluation_report
 from cinchona.pipelines.report_evaluation import training_fingerprints
 from cinchona.protocols import Scorer, Tracker
@@ -41,6 +45,9 @@ class Evaluated:
     """Compounds with a prediction."""
     figures: tuple[dict[str, Any], ...]
     """Metrics with 95 % intervals: target, model, metric, estimate, lower, upper, n, note."""
+    calibration: tuple[dict[str, Any], ...] = ()
+    """How far intervals and probabilities keep their promise here: records of
+    :func:`~cinchona.models.calibration.checking.check_trust`; empty for a model without intervals."""
     out: Path | None = None
     """Folder with ``report.html``, and ``figures`` and ``predictions`` as tables, if one was asked for."""
 
@@ -77,12 +84,14 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
     columns = columns_of(scorer.endpoints, [target.name for target in data.targets])
     predicted = _predict(scorer, data)[:, columns]
     endpoints = [scorer.endpoints[column] for column in columns]
+    promises = _promises(scorer, data, columns)
     figures = evaluate_predictions(data.values, data.censor, {scorer.name: predicted}, endpoints=endpoints, seed=seed)
     name = Path(table).name if isinstance(table, str | Path) else type(table).__name__
     with (tracker or NullTracker()).run(f"evaluate {scorer.name} on {name}", kind="evaluate") as run:
         run.log_dataset(name, digest=data.digest, source=name, context="test")
         run.set_tags({"model_fingerprint": scorer.fingerprint, "seed": str(seed)})
         run.log_metrics({f"{e.metric} {e.target}": e.interval.estimate for e in figures if e.interval})
+        run.log_metrics(reliability_figures({"calibration": {"endpoints": promises}}))
         run.log_table("figures", evaluations_table(figures))
         Recipe(
             kind="evaluate", inputs=input_names(table), digests=(data.digest,), seed=seed, targets=tuple(targets),
@@ -94,6 +103,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
             ("fingerprint", scorer.fingerprint),
             ("data", f"{name}: {data.n_in:,} rows, {len(data):,} compounds, {len(data.rejects):,} rejected"),
             ("data digest", data.digest),
+            *((f"intervals of {record['target']}", told(record)) for record in promises),
         ]
         write_evaluation_report(
             Path(out), data, predicted, endpoints=endpoints, figures=figures, facts=facts,
@@ -106,8 +116,18 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
         compounds=len(data),
         predicted=int(np.isfinite(predicted).any(axis=1).sum()),
         figures=tuple(figure.to_json() for figure in figures),
+        calibration=tuple(promises),
         out=None if out is None else Path(out),
     )
+
+
+def _promises(scorer: Scorer, data: AssayTable, columns: Sequence[int]) -> list[dict[str, Any]]:
+    """How far intervals and probabilities keep their promise on the table."""
+    if not isinstance(scorer, ArrayScorer):
+        return []
+    truth = np.full((len(data), len(scorer.endpoints)), np.nan)
+    truth[:, columns] = exact_labels(data, np.arange(len(data)))
+    return check_trust(scorer, data.smiles, truth)
 
 
 def columns_of(endpoints: Sequence[Endpoint], targets: Sequence[str]) -> list[int]:

@@ -25,7 +25,7 @@ def reliabilities(trust: Mapping[str, Any]) -> Iterator[Reliability]:
     """One entry for each endpoint that ``trust["calibration"]`` tells of."""
     for record in (trust.get("calibration") or {}).get("endpoints") or ():
         svg = _class_svg(record) if record["kind"] == "classification" else _coverage_svg(record)
-        yield Reliability(str(record["target"]), Markup(svg), _told(record))  # noqa: S704 - drawn here, names escaped
+        yield Reliability(str(record["target"]), Markup(svg), told(record))  # noqa: S704 - drawn here, names escaped
 
 
 def reliability_figures(trust: Mapping[str, Any]) -> dict[str, float]:
@@ -59,7 +59,8 @@ def _class_svg(record: Mapping[str, Any]) -> str:
     )
 
 
-def _told(record: Mapping[str, Any]) -> str:
+def told(record: Mapping[str, Any]) -> str:
+    """A record of :func:`~cinchona.models.calibration.checking.check_trust` in words."""
     low, high = record["coverage_interval"]
     held = f"{record['coverage']:.1%} of {record['n']:,} labels ({low:.1%} to {high:.1%})"
     if record["kind"] == "classification":
@@ -71,4 +72,4 @@ def _told(record: Mapping[str, Any]) -> str:
     return f"Intervals of level {record['level']:.0%} hold {held}; {width}."
 
 
-__all__ = ["reliabilities", "Reliability", "reliability_figures"]
+__all__ = ["reliabilities", "Reliability", "reliability_figures", "told"]

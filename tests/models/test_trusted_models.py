@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from contracts.scorer import ScorerContract
 from small_screens import nci_library, score_table, small_settings
 from small_spaces import ACIDS, AMIDE, AMINES, brute_force, random_model, reaction_space, search_in
 
@@ -34,14 +35,27 @@ def intervals(endpoints, n=200, **config):
     return ConformalIntervals.fit(held, truth, endpoints=endpoints, config=CalibrationConfig(**config))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def trusted():
+    """A scorer of a measured endpoint and a class, with intervals."""
     endpoints = (Endpoint("pIC50"), Endpoint("active", kind="classification"))
     values = np.array([[5.0, 0.0], [6.0, 1.0], [7.0, 1.0], [8.0, 0.0]])
     scorer = NearestNeighbourScorer.fit(SMILES, values, endpoints=endpoints)
     scorer.trust = Trust(conformal=intervals(endpoints))
+    return scorer
+
+
+class TestTrustedScorer(ScorerContract):
+    """A scorer with intervals keeps every promise of a scorer."""
+
+    @pytest.fixture(scope="class")
+    def scorer(self):
+        return trusted()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("trusted") / "model"
-    save_model(scorer, place)
+    save_model(trusted(), place)
     return place
 
 

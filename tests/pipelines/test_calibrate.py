@@ -14,6 +14,7 @@ from cinchona.errors import ConfigError
 from cinchona.models.baselines import MeanScorer
 from cinchona.models.folder import open_scorer, read_trust, save_model
 from cinchona.pipelines.calibrate import calibrate, with_level
+from cinchona.pipelines.evaluate import evaluate
 from cinchona.pipelines.predict import predict
 from cinchona.records import CompoundBatch, Endpoint
 
@@ -62,6 +63,15 @@ def test_another_level_needs_no_data(calibrated, tmp_path):
     np.testing.assert_array_equal(told["size_upper"].to_numpy(), narrow.upper[:3, 0])
     with pytest.raises(ConfigError, match="no quantiles"):
         predict(_file(tmp_path), model=calibrated.folder, level=0.77)
+
+
+def test_evaluation_tells_how_the_promise_is_kept(calibrated, table, tmp_path):
+    near = evaluate(table, model=calibrated.folder, targets=["size"], out=tmp_path / "near")
+    shifted = table.assign(size=table["size"] + 30)
+    far = evaluate(shifted, model=calibrated.folder, targets=["size"])
+    assert near.calibration[0]["coverage"] == pytest.approx(37 / 40)
+    assert far.calibration[0]["coverage"] == 0
+    assert "Intervals of level 90% hold 92.5% of 40 labels" in (tmp_path / "near" / "report.html").read_text()
 
 
 def test_what_cannot_be_calibrated_is_refused(bare, table, tmp_path):

@@ -39,7 +39,8 @@ def calibrate(
 
     The weights stay as they are. The table must hold compounds that the model was not fitted to.
     """
-    from cinchona.cli.output import plain, show, show_record, show_table
+    from cinchona.cli.output import plain, show, show_record
+    from cinchona.cli.results import show_checks
     from cinchona.cli.tracking import local_model
     from cinchona.errors import ConfigError
     from cinchona.pipelines.calibrate import calibrate as run_calibrate
@@ -62,7 +63,4 @@ def calibrate(
     checks = record.pop("checks", [])
     show_record(record)
     if checks:
-        shown = ("target", "level", "n", "coverage", "width", "ece")
-        show_table(
-            [{key: row.get(key) for key in shown} for row in checks], title="learnt from one half, seen on the other"
-        )
+        show_checks(checks, title="learnt from one half, seen on the other")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cinchona.cli.output import emit, plain, show, show_record, show_table
@@ -40,11 +40,19 @@ def show_fit(common: Common, result: TrainResult | Evaluated) -> None:
         show(common, result)
         return
     data: dict[str, Any] = plain(result)
-    figures, choices = data.pop("figures"), data.pop("choices", ())
+    figures, choices, checks = data.pop("figures"), data.pop("choices", ()), data.pop("calibration", ())
     show_record(data)
     if choices:
         show_table(choices, title="What was tried, and why it has its weight")
     show_figures(figures)
+    if checks:
+        show_checks(checks, title="intervals on these compounds")
+
+
+def show_checks(checks: Sequence[Mapping[str, Any]], *, title: str) -> None:
+    """Write how far intervals kept their promise, one row an endpoint."""
+    shown = ("target", "level", "n", "coverage", "width", "ece")
+    show_table([{key: row.get(key) for key in shown} for row in checks], title=title)
 
 
 def show_predictions(common: Common, result: Predicted) -> None:
