@@ -43,7 +43,7 @@ def fit_chosen(
     endpoints = endpoints_of(data.targets, settings.training.lower_is_better)
     choice, workers = settings.choice, settings.training.workers
     if choice.model != "auto":
-        folds, how = _calibration_folds(smiles, rows, split, settings, seed=seed)
+        folds, how = calibration_folds(smiles, rows, split, settings, seed=seed)
         if choice.model == "deepchem":
             from cinchona.models.deepchem_bridge.crossed import fit_crossed_deepchem
 
@@ -66,7 +66,7 @@ def fit_chosen(
     return found.scorer, found.choices, HeldOut(rows, folds, held, spread=found.spread, how=how)
 
 
-def _calibration_folds(
+def calibration_folds(
     smiles: Sequence[str], rows: np.ndarray, split: Split, settings: Settings, *, seed: int
 ) -> tuple[np.ndarray, str]:
     """Fold of each compound of the training and validation part, and what to call them.
@@ -93,4 +93,4 @@ def fold_kind(wanted: str, split_kind: str) -> str:
     return split_kind if split_kind in {"scaffold", "cluster"} else "random"
 
 
-__all__ = ["fit_chosen", "fold_kind"]
+__all__ = ["calibration_folds", "fit_chosen", "fold_kind"]

@@ -47,7 +47,7 @@ def trusted():
 class TestTrustedScorer(ScorerContract):
     """A scorer with intervals keeps every promise of a scorer."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def scorer(self):
         return trusted()
 
@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 def test_intervals_are_the_same_through_every_executor(folder, tmp_path):
     library = nci_library(tmp_path / "library.csv", 220)
     serial = screen(library, model=folder, out=tmp_path / "serial", settings=small_settings())
-    pool = screen(library, model=folder, out=tmp_path / "pool", settings=small_settings("processes", workers=2))
+    pool = screen(library, model=folder, out=tmp_path / "pool", settings=small_settings("processes", workers=1))
     assert pool.scores_digest == serial.scores_digest
     table = score_table(tmp_path / "pool").to_pandas()
     table = table[table["status"] == "scored"]
