@@ -71,11 +71,11 @@ class RegressionTrust:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Value, standard deviation, lower and upper end of n predictions, float64, each of shape (n,).
 
-        Ends are NaN where no finite interval keeps the level.
+        Ends are infinite where no finite interval keeps the level.
         """
         sigma = self.variance.sigma(spread, distance, len(value))
         q = self.quantiles[np.searchsorted(self.edges, value, side="right"), self.levels.index(level)]
-        reach = np.where(np.isfinite(q), q, np.nan) * (sigma if self.kind == "normalised" else 1.0)
+        reach = q * (sigma if self.kind == "normalised" else 1.0)
         return value, sigma, value - reach, value + reach
 
     def spec(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class ClassTrust:
     def judge(
         self, value: np.ndarray, spread: np.ndarray | None, distance: np.ndarray | None, level: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Probability, the model's own standard deviation, lower and upper end of n predictions, float64, each of shape (n,)."""
+        """Probability, the model's own standard deviation (0 without one), lower and upper end, float64, each of shape (n,)."""
         del distance
         probability = self.probability(value)
         q = self.quantiles[:, self.levels.index(level)]
@@ -154,7 +154,7 @@ class ClassTrust:
         lower, upper = np.where(may_be_zero, 0.0, probability), np.where(may_be_one, 1.0, probability)
         missing = np.isnan(probability)
         lower[missing], upper[missing] = np.nan, np.nan
-        return probability, np.full(len(value), np.nan) if spread is None else spread, lower, upper
+        return probability, np.zeros(len(value)) if spread is None else spread, lower, upper
 
     def spec(self) -> dict[str, Any]:
         """Everything but the arrays."""

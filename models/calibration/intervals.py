@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConformalIntervals:
-    """Calibrates each endpoint and draws its intervals; an endpoint with too few held-out labels stays as it is.
+    """Calibrates each endpoint and draws its intervals.
+
+    An endpoint with too few held-out labels keeps its values, and its interval holds everything.
 
     The interval of an endpoint holds the label of a new compound with probability ``level`` if it is to the training
     compounds as the held-out ones were. What lies farther away is not covered by that promise; the applicability domain
@@ -41,6 +43,8 @@ class ConformalIntervals:
     """Level of the intervals."""
     how: str
     """Where the held-out predictions come from, for people."""
+    classes: np.ndarray
+    """Which endpoints are classes, bool, shape (t,)."""
 
     @classmethod
     def fit(
@@ -57,7 +61,7 @@ class ConformalIntervals:
         if config.intervals == "none":
             return None
         known = [_endpoint(held, truth, column, endpoint, config) for column, endpoint in enumerate(endpoints)]
-        return cls(tuple(known), config.level, held.how) if any(known) else None
+        return cls(tuple(known), config.level, held.how, _classes(endpoints)) if any(known) else None
 
     def at_level(self, level: float) -> Self:
         """The same with intervals of another level.
@@ -83,11 +87,12 @@ class ConformalIntervals:
         return mapped
 
     def judge(self, found: Predictions, distance: np.ndarray | None) -> Judged:
-        """Calibrated values with standard deviations and intervals."""
+        """Calibrated values with standard deviations and intervals; deviations are 0 where neither model nor calibration has one."""
         value = np.array(found.value, np.float64)
         spread = None if found.uncertainty is None else np.array(found.uncertainty, np.float64)
-        sigma = np.full(value.shape, np.nan) if spread is None else spread.copy()
-        lower, upper = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
+        sigma = np.zeros(value.shape) if spread is None else spread.copy()
+        lower, upper = np.full(value.shape, -np.inf), np.full(value.shape, np.inf)
+        lower[:, self.classes], upper[:, self.classes] = 0.0, 1.0
         for column, known in enumerate(self.endpoints):
             if known is not None:
                 own = None if spread is None else spread[:, column]
@@ -127,7 +132,11 @@ class ConformalIntervals:
         level = float(spec["level"])
         if any(known is not None and level not in known.levels for known in made):
             raise ValueError(f"no quantiles of level {level}")
-        return cls(tuple(made), level, str(spec["how"]))
+        return cls(tuple(made), level, str(spec["how"]), _classes(endpoints))
+
+
+def _classes(endpoints: Sequence[Endpoint]) -> np.ndarray:
+    return np.array([endpoint.kind == "classification" for endpoint in endpoints], bool)
 
 
 def _endpoint(

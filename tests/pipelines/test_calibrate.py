@@ -46,7 +46,8 @@ def test_intervals_are_learnt_and_the_model_stays(bare, calibrated, table):
     assert one.lower is None
     errors = np.sort(np.abs(table["size"] - 7.0))
     np.testing.assert_allclose(other.upper[:, 0] - 7.0, errors[36], rtol=1e-5)  # rank 37 of 41 = ceil(0.9 * 41)
-    assert np.isnan(other.lower[:, 1]).all(), "nothing is known of the other endpoint"
+    assert (other.lower[:, 1] == 0).all(), "nothing is known of the other endpoint"
+    assert (other.upper[:, 1] == 1).all()
     trust = read_trust(calibrated.folder)
     assert trust["note"] == "kept"
     (check,) = calibrated.checks

@@ -102,7 +102,8 @@ def test_too_few_labels_give_no_interval_and_no_promise():
     held = HeldOut(np.arange(40), np.zeros(40, int), value, spread, None, distance)
     part = ConformalIntervals.fit(held, truth, endpoints=ENDPOINTS, config=CalibrationConfig(level=0.99))
     judged = part.judge(found(value, spread), distance)
-    assert np.isnan(judged.lower).all(), "40 compounds promise nothing at 99 %, 5 nothing at all"
+    assert (judged.lower == [-np.inf, 0.0]).all(), "40 compounds promise nothing at 99 %, 5 nothing at all"
+    assert (judged.upper == [np.inf, 1.0]).all()
     np.testing.assert_array_equal(judged.value, value)
     assert np.isfinite(part.at_level(0.9).judge(found(value, spread), distance).lower[:, 0]).all()
     truth[5:] = np.nan
