@@ -102,7 +102,8 @@ def predict_batch(
     Returns:
         One row a row of the batch or reject, by row id: ``row_id``, ``compound_id``, ``smiles`` (as given),
         ``parent_smiles``, ``score``, each endpoint with ``_uncertainty``, ``_lower``, ``_upper``, ``_in_domain`` where
-        the scorer has them (null without a prediction), ``flags``, ``reason`` (empty with one).
+        the scorer has them (null without a prediction), ``nearest_train_id`` where the model may tell it, ``flags``, ``reason``
+        (empty with one).
     """
     standard = standardize_batch(batch, standardize)
     scores = scorer.score(standard.batch).check_accounts_for(standard.batch)
@@ -175,6 +176,10 @@ def _figures(scores: Scores, ids: np.ndarray) -> dict[str, pa.Array]:
             values: np.ndarray | None = getattr(scores, part)
             if values is not None:
                 columns[f"{endpoint.name}_{part}"] = spread(values[:, t])
+    if scores.nearest_train_ids is not None:
+        names = np.full(len(ids), None, object)
+        names[place] = scores.nearest_train_ids
+        columns["nearest_train_id"] = pa.array(names.tolist(), pa.string())
     return columns
 
 

@@ -50,6 +50,9 @@ def test_predictions_say_where_they_lie(trained, library):
     assert inside[-2:] == [0, None]
     assert set(inside[:6]) <= {0, 1}
     assert table["pIC50"].to_pylist()[6] is not None  # outside, and predicted all the same
+    named = table["nearest_train_id"].to_pylist()
+    assert named[-1] is None
+    assert set(named[:-1]) <= {*nav17()["compound_id"].to_pylist(), ""}
 
 
 def test_ids_are_told_only_if_that_is_allowed(trained, tmp_path):
