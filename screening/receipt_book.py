@@ -162,7 +162,15 @@ def commit_receipt(folder: RunFolder, receipt: Receipt) -> Receipt:
     return earlier or receipt.sealed()
 
 
-@lru_cache(maxsize=4)
 def book_of(root: Path) -> ReceiptBook:
-    """A book that is kept in this process, so that workers read a pack once."""
+    """A book that is kept in this process, so that workers read a pack once; another one for another run at the same place."""
+    try:
+        planned = RunFolder(root).plan.stat().st_mtime_ns
+    except FileNotFoundError:
+        planned = 0
+    return _kept_book(root, planned)
+
+
+@lru_cache(maxsize=4)
+def _kept_book(root: Path, _planned: int) -> ReceiptBook:
     return ReceiptBook(RunFolder(root))

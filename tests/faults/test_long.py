@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,7 @@ def test_a_hundred_corruptions_and_nothing_to_do(tmp_path, fact):
     library = poisoned_library(tmp_path / "library.smi", ROWS, {})
     finished = screen(library, model=CheapScorer(), out=tmp_path / "run", settings=small_settings())
     run = RunFolder(tmp_path / "run")
-    begun = time.monotonic()
-    resume(run.root, model=CheapScorer())
-    nothing = time.monotonic() - begun
+    nothing = min(_seconds(lambda: resume(run.root, model=CheapScorer())) for _ in range(3))
     chance = random.Random(5)
     hurt = chance.sample(range(1_000), 100)
     stamps = {p: p.stat().st_mtime_ns for p in run.receipt_files()}
@@ -91,7 +90,7 @@ def test_a_hundred_corruptions_and_nothing_to_do(tmp_path, fact):
     begun = time.monotonic()
     again = resume(run.root, model=CheapScorer())
     mended = time.monotonic() - begun
-    fact("nothing left to do, 1,000 partitions", f"{nothing:.1f} s")
+    fact("nothing left to do, 1,000 partitions", f"{nothing:.1f} s, least of three")
     fact("100 of 1,000 partitions flipped, cut or deleted", f"those 100 are done again, in {mended:.1f} s")
     assert again.scores_digest == finished.scores_digest
     redone = {p for p in run.receipt_files() if stamps.get(p) != p.stat().st_mtime_ns}
@@ -139,6 +138,12 @@ def test_a_worker_is_stopped(kind, tmp_path, fact):
     )
     assert stopper.kills == 1
     assert hurt.scores_digest == clean.scores_digest
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    call()
+    return time.monotonic() - begun
 
 
 def _damage(path: Path, chance: random.Random) -> None:

@@ -17,7 +17,7 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.lease import Lease
 from cinchona.screening.packing import Packer
 from cinchona.screening.plan import load_plan
-from cinchona.screening.receipt_book import ReceiptBook, commit_receipt
+from cinchona.screening.receipt_book import ReceiptBook, book_of, commit_receipt
 from cinchona.screening.run import share_of, verified
 from cinchona.screening.totals import digest_scores
 
@@ -194,3 +194,9 @@ def test_little_is_not_packed(plain):
 def test_verifying_reads_packs_too(run):
     doing = verified(run, load_plan(run))
     assert (doing.finished, doing.left, doing.quarantined) == (PARTITIONS, 0, 0)
+
+
+def test_another_run_at_the_same_place_is_another_book(run):
+    assert book_of(run.root).packed(0) is not None
+    shutil.rmtree(run.root)
+    assert book_of(run.root).packed(0) is None
