@@ -1,6 +1,6 @@
 """Spaces of products: exactness, rate, and what bounds skip.
 
-Usage: ``python benchmarks/synthons.py MODEL SPACE [--peer CHECKPOINT --peer-python PYTHON] [--most 1e9] [--brute] [--bounds]``.
+Usage: ``python benchmarks/synthons.py MODEL SPACE [--peer CHECKPOINT --peer-python PYTHON] [--most 1e9] [--brute] [--bounds] [--stereo]``.
 Times are CPU seconds of one process. The peer is ``chemprop predict`` on 5,000 enumerated products of the same space.
 """
 
@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,10 @@ from cinchona.models.additive import additive_form, quick_head
 from cinchona.models.engine.gemm import chosen_gemm, gemm
 from cinchona.models.folder import open_scorer
 from cinchona.models.threads import product_thread
+from cinchona.records import CompoundBatch
 from cinchona.screening.config import SpaceConfig
 from cinchona.screening.scorers import ranked_by
+from cinchona.screening.scoring import score_in_batches
 from cinchona.screening.synthons.collect import Bins, merged_best
 from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.search import SpaceSearch, UnitResult
@@ -68,8 +70,10 @@ def main() -> None:
         search = search_of(space, options, 0, SpaceConfig())
         scan(search, units_of(space, 1)[:1])  # loops compile
         runs = [scan(search, units_of(space, options.most)) for _ in range(options.repeats)]
-        rate = statistics.median(run.products / run.seconds for run in runs)
-        print(f"scored {runs[0].products:,} products, {rate:,.0f} a CPU second")
+        rates = sorted(run.products / run.seconds for run in runs)
+        rate = statistics.median(rates)
+        print(f"scored {runs[0].products:,} products, {rate:,.0f} a CPU second (median of {len(rates)}, "
+              f"{rates[0]:,.0f} to {rates[-1]:,.0f})")  # fmt: skip
         if options.audit:
             sample = int(options.audit * len(space) / runs[0].products)
             audited, largest = scan(
@@ -82,6 +86,8 @@ def main() -> None:
             bounds(space, options, runs[0])
         if options.brute:
             brute(space, search, runs[0])
+        if options.stereo:
+            written_again(space, search)
         if options.peer:
             peer(space, options, rate)
 
@@ -94,7 +100,7 @@ def search_of(space: SynthonSpace, options: argparse.Namespace, audit: int, sett
         raise SystemExit(form)
     probe = score_products(space, scorer, space.sample(512, seed=1).tolist())
     assert probe.scores is not None
-    audited = np.unique(space.sample(audit, seed=2)) if audit else np.empty(0, np.int64)
+    audited = np.sort(space.sample(audit, seed=2))
     head, bins = quick_head(form, scorer.objective), Bins.around(probe.scores.score)
     return SpaceSearch(space, scorer, form, head, gemm(chosen_gemm()), bins, TOP, audited, settings)
 
@@ -124,7 +130,7 @@ def bounds(space: SynthonSpace, options: argparse.Namespace, whole: Scanned) -> 
     """The same with bounds."""
     for top in (TOP, 100):
         quick = search_of(space, options, 0, SpaceConfig(best_only=True))
-        object.__setattr__(quick, "top_k", top)
+        quick = replace(quick, top_k=top)
         plain = search_of(space, options, 0, SpaceConfig())
         found, without = scan(quick, units_of(space, options.most)), scan(plain, units_of(space, options.most))
         skipped = sum(c.skipped for r in found.results for c in r.collected.values())
@@ -157,6 +163,25 @@ def brute(space: SynthonSpace, search: SpaceSearch, whole: Scanned) -> None:
         f"top {TOP:,} in the same order: {np.mean(ids == all_numbers[order]):.1%}; largest difference {np.abs(best - all_scores[order]).max():.2g}"
     )
     print(f"rejects: {impossible:,} from tables, {rejects:,} built")
+
+
+def written_again(space: SynthonSpace, search: SpaceSearch) -> None:
+    """Products read back from their canonical SMILES, in which stereocentres are marked in another order of atoms."""
+    built = score_products(space, search.scorer, space.sample(20_000, seed=4).tolist())
+    assert built.scores is not None
+    again = score_in_batches(search.scorer, CompoundBatch.of(built.smiles), rows=4_096).scores
+    assert again is not None
+    apart = np.abs(again.score - built.scores.score[again.row_ids])
+    marked = np.array(["@" in smiles for smiles in built.smiles])[again.row_ids]
+    print(f"{len(apart):,} products read back from SMILES, {marked.sum():,} with stereocentres")
+    for name, chosen in (("with", marked), ("without", ~marked)):
+        if chosen.any():
+            low, high = np.quantile(apart[chosen], [0.5, 0.95])
+            print(
+                f"{name} stereocentres: {(apart[chosen] > 1e-5).mean():.1%} differ by more than 1e-5; difference: median {low:.2g}, "
+                f"95 % below {high:.2g}, largest {apart[chosen].max():.2g}"
+            )
+    print(f"standard deviation of the scores: {built.scores.score.std():.2g}")
 
 
 def peer(space: SynthonSpace, options: argparse.Namespace, rate: float) -> None:
@@ -199,6 +224,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--objective", help="what ranks in place of the model's own objective")
     parser.add_argument("--brute", action="store_true")
     parser.add_argument("--bounds", action="store_true")
+    parser.add_argument("--stereo", action="store_true", help="what the order of atoms changes")
     parser.add_argument("--peer", type=Path, help="Chemprop checkpoint")
     parser.add_argument("--peer-python", type=Path, help="Python of an environment with Chemprop")
     return parser.parse_args()

@@ -24,7 +24,7 @@ from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.scan import CellScan
 from cinchona.screening.synthons.search import TABLE_BYTES
 from cinchona.screening.synthons.space import SynthonSpace
-from cinchona.screening.synthons.tables import CellTables
+from cinchona.screening.synthons.tables import CellTables, by_size
 from cinchona.screening.synthons.units import fixed_roles, plan_units
 
 _CELLS: Final = 4
@@ -48,6 +48,8 @@ class SpaceEstimate:
     """Units of work."""
     workers: int
     """Worker processes."""
+    classes: int
+    """Classes of reagents that the largest tables tell apart."""
     table_rows: int
     """Rows of all tables of the largest cell."""
     cpu_seconds: float
@@ -81,13 +83,14 @@ def estimate_space(space: str | Path, *, model: str | Path | Scorer, settings: S
     form = additive_form(scorer)
     cells = [b for a in loaded.assays for b in a.blocks if isinstance(b, Cell)]
     if isinstance(form, str):
-        seconds, rows, memory = _built(loaded, scorer), 0, psutil.Process(os.getpid()).memory_info().rss
+        trial, width = _Trial(_built(loaded, scorer), 0, 0), 0
     else:
         with product_thread(chosen_gemm()):
-            seconds, rows, memory = _scored(cells, form, quick_head(form, scorer.objective), gemm(chosen_gemm()))
+            trial = _scored(cells, form, quick_head(form, scorer.objective), gemm(chosen_gemm()))
+        width = form.width
     units = len(plan_units(loaded))
     workers = n_workers(chosen.executor)
-    cpu = seconds + loading * min(workers, max(1, units))
+    cpu = trial.seconds + loading * min(workers, max(1, units))
     return SpaceEstimate(
         products=loaded.offered,
         without_product=loaded.offered - len(loaded) + sum(a.impossible for a in loaded.assays),
@@ -95,11 +98,12 @@ def estimate_space(space: str | Path, *, model: str | Path | Scorer, settings: S
         cells=len(cells),
         units=units,
         workers=workers,
-        table_rows=rows,
+        classes=trial.classes,
+        table_rows=trial.rows,
         cpu_seconds=cpu,
         hours=cpu / max(1, min(workers, units)) / 3600,
-        memory_per_worker=memory,
-        products_per_second=len(loaded) / seconds if seconds else 0.0,
+        memory_per_worker=psutil.Process(os.getpid()).memory_info().rss + trial.rows * width * 4,
+        products_per_second=len(loaded) / trial.seconds if trial.seconds else 0.0,
         exact_parts=not isinstance(form, str),
     )
 
@@ -113,25 +117,36 @@ def _built(space: SynthonSpace, scorer: Scorer) -> float:
     return (time.process_time() - begun) / len(numbers) * len(space)
 
 
-def _scored(cells: list[Cell], model: AdditiveModel, head: QuickHead | None, multiply: Gemm) -> tuple[float, int, int]:
-    """Processor seconds of all cells, rows of the largest tables, and memory, from the largest cells."""
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What scoring a few products of a cell took."""
+
+    seconds: float
+    """Processor seconds that the whole cell is expected to take."""
+    rows: int
+    """Rows of its tables."""
+    classes: int
+    """Classes of reagents that they tell apart."""
+
+
+def _scored(cells: list[Cell], model: AdditiveModel, head: QuickHead | None, multiply: Gemm) -> _Trial:
+    """Processor seconds of all cells, and the largest tables, from the largest cells."""
     largest = sorted(cells, key=lambda cell: -cell.products)[:_CELLS]
-    seconds, seen, rows = 0.0, 0, 0
-    for number, cell in enumerate(largest):
-        fixed = fixed_roles(cell)
-        if number == 0:  # loops compile
-            _timed(cell.only(max(range(len(cell.members)), key=lambda r: len(cell.members[r])), np.arange(1)), fixed, model, head, multiply)  # fmt: skip
-        taken, products, table = _timed(cell, fixed, model, head, multiply)
-        seconds, seen, rows = seconds + taken, seen + products, max(rows, table)
-    total = sum(cell.products for cell in cells)
-    resident = psutil.Process(os.getpid()).memory_info().rss
-    return (seconds / seen * total if seen else 0.0), rows, int(resident + rows * model.width * 4)
+    if not largest:
+        return _Trial(0.0, 0, 0)
+    first = largest[0]
+    _timed(first.only(by_size(first)[0], np.arange(1)), fixed_roles(first), model, head, multiply)  # loops compile
+    trials = [_timed(cell, fixed_roles(cell), model, head, multiply) for cell in largest]
+    share = sum(cell.products for cell in cells) / sum(cell.products for cell in largest)
+    seconds = sum(trial.seconds for trial in trials) * share
+    return _Trial(seconds, max(t.rows for t in trials), max(t.classes for t in trials))
 
 
-def _timed(
-    cell: Cell, fixed: tuple[int, ...], model: AdditiveModel, head: QuickHead | None, multiply: Gemm
-) -> tuple[float, int, int]:
-    """Processor seconds, products and table rows of a few choices of fixed reagents, in a piece whose tables fit."""
+def _timed(cell: Cell, fixed: tuple[int, ...], model: AdditiveModel, head: QuickHead | None, multiply: Gemm) -> _Trial:
+    """Score a few choices of fixed reagents, in a piece whose tables fit; most tables are made for the first choice."""
+    whole = cell.products
+    times: list[float] = []
+    products: list[int] = []
     begun = time.process_time()
     tables = CellTables(cell, fixed, model, multiply)
     while tables.table_rows * model.width * 4 > TABLE_BYTES // 4 and len(cell.members[tables.right or 0]) > 1:
@@ -139,10 +154,12 @@ def _timed(
         cell = cell.only(role, np.arange(len(cell.members[role]) // 2))
         tables = CellTables(cell, fixed, model, multiply)
     scan = CellScan(tables, head, multiply)
-    products = 0
     for at, _ in zip(product(*(range(len(cell.members[r])) for r in fixed)), range(_CHOICES), strict=False):
-        products += sum(block.scores.size for block in scan.blocks(at))
-    return time.process_time() - begun, products, tables.table_rows
+        products.append(sum(block.scores.size for block in scan.blocks(at)))
+        times.append(time.process_time() - begun - sum(times))
+    later = sum(times[1:]) / sum(products[1:]) if len(times) > 1 else times[0] / products[0]
+    seconds = times[0] + later * (cell.products - products[0])
+    return _Trial(seconds * whole / cell.products, tables.table_rows, tables.classes)
 
 
 __all__ = ["SpaceEstimate", "estimate_space"]

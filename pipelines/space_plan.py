@@ -25,13 +25,13 @@ from cinchona.screening.synthons.collect import Bins
 from cinchona.screening.synthons.ordinary import score_products
 from cinchona.screening.synthons.plan import SpacePlan, load_space_plan
 from cinchona.screening.synthons.space import SynthonSpace
-from cinchona.screening.synthons.units import plan_units
+from cinchona.screening.synthons.units import LARGE_SPACE, plan_units
 
 logger = logging.getLogger(__name__)
 
 PROBED: Final = 512
 """Products that are built before a run, to know the range of scores."""
-MOST_WITHOUT_TABLES: Final = 5_000_000
+MOST_WITHOUT_TABLES: Final = LARGE_SPACE
 """Products of a space whose model is no sum over atoms, so that each has to be built."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,16 @@ from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.gemm import numpy_gemm
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.member_weights import shapes_of
+from cinchona.pipelines import space_plan
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.space import screen_space
 from cinchona.protocols import Scorer
 from cinchona.records import Direction, Endpoint
+from cinchona.screening.config import SpaceConfig
 from cinchona.screening.failpoints import VARIABLE
 from cinchona.screening.synthons import units
 from cinchona.screening.synthons.collect import Bins
-from cinchona.screening.synthons.ordinary import OrdinaryScores, score_products
+from cinchona.screening.synthons.ordinary import BuiltProducts, OrdinaryScores, build_products, score_built
 from cinchona.screening.synthons.reactions import ReactionRoute
 from cinchona.screening.synthons.routes import Reagent
 from cinchona.screening.synthons.search import SpaceSearch
@@ -84,19 +87,32 @@ def random_model(
 
 
 def search_in(
-    space: SynthonSpace, scorer: Scorer, *, top_k: int = 50, audit: int = 30, quick: bool = True
+    space: SynthonSpace,
+    scorer: Scorer,
+    *,
+    top_k: int = 50,
+    audit: int = 30,
+    quick: bool = True,
+    settings: SpaceConfig | None = None,
 ) -> SpaceSearch:
     """A search of all units with ``audit`` audited products."""
     form = additive_form(scorer)
     assert not isinstance(form, str), form
     head = quick_head(form, scorer.objective) if quick else None
-    audited = np.unique(space.sample(audit, seed=1)) if audit else np.empty(0, np.int64)
-    return SpaceSearch(space, scorer, form, head, numpy_gemm, Bins(-8, -4_096), top_k, audited)
+    audited = np.sort(space.sample(audit, seed=1))
+    return SpaceSearch(
+        space, scorer, form, head, numpy_gemm, Bins(-8, -4_096), top_k, audited, settings or SpaceConfig()
+    )
 
 
 def brute_force(space: SynthonSpace, scorer: Scorer) -> OrdinaryScores:
     """All products, built and scored one by one."""
-    return score_products(space, scorer, range(len(space)))
+    return score_built(_all_products(space), scorer)
+
+
+@lru_cache(maxsize=16)
+def _all_products(space: SynthonSpace) -> BuiltProducts:
+    return build_products(space, range(len(space)))
 
 
 def write_space(
@@ -111,7 +127,8 @@ def write_space(
 
 
 def run_until_killed(space: Path, model: Path, out: Path, settings: Settings, place: str) -> None:
-    """Screen a space in many units, and die at a failpoint."""
+    """Screen a space in many units with numpy's product, and die at a failpoint."""
     os.environ[VARIABLE] = place
     units._SMALLEST_UNIT = 10
+    space_plan.chosen_gemm = lambda: "numpy"
     screen_space(space, model=model, out=out, settings=settings)

@@ -12,7 +12,16 @@ from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.atom_centred import GinLayer, encode_gin, plan_gin
 from cinchona.models.engine.gemm import Gemm
 from cinchona.models.engine.graphs import FeatureRows, coded_graphs
-from cinchona.models.engine.inference import MAX_STATES, feed_forward, head_layers, part_of, passes, readout_scale
+from cinchona.models.engine.inference import (
+    MAX_STATES,
+    feed_forward,
+    head_layers,
+    part_of,
+    passes,
+    readout_scale,
+    transposed,
+    with_features,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class GinNetwork:
         Raises:
             KeyError: if one is missing.
         """
-        embed = (_transposed(weights["encoder.embed.weight"]), np.array(weights["encoder.embed.bias"]))
+        embed = (transposed(weights["encoder.embed.weight"]), np.array(weights["encoder.embed.bias"]))
         layers = tuple(_layer(weights, f"encoder.layers.{k}.", last=k + 1 == depth) for k in range(depth))
         return cls(embed, layers, head_layers(weights))
 
@@ -69,8 +78,7 @@ def gin_outputs(  # noqa: PLR0913 - the networks, the molecules, and how
             made = encode_gin(graphs, plan, network.layers, multiply, first=start) * scale
             if vectors is not None and k == 0:
                 vectors[first:last] = made
-            if extra is not None:
-                made = np.concatenate([made, extra[first:last]], axis=1)
+            made = with_features(made, None if extra is None else extra[first:last])
             raw[k, first:last] = feed_forward(made, network.head, multiply)
     return raw
 
@@ -78,19 +86,15 @@ def gin_outputs(  # noqa: PLR0913 - the networks, the molecules, and how
 def _layer(weights: Mapping[str, np.ndarray], name: str, *, last: bool) -> GinLayer:
     edges = f"{name}bond.weight" in weights
     return GinLayer(
-        w_1=_transposed(weights[f"{name}first.weight"]),
+        w_1=transposed(weights[f"{name}first.weight"]),
         b_1=np.array(weights[f"{name}first.bias"]),
-        w_2=_transposed(weights[f"{name}second.weight"]),
+        w_2=transposed(weights[f"{name}second.weight"]),
         b_2=np.array(weights[f"{name}second.bias"]),
         eps=float(weights[f"{name}eps"][0]),
-        w_edge=_transposed(weights[f"{name}bond.weight"]) if edges else None,
+        w_edge=transposed(weights[f"{name}bond.weight"]) if edges else None,
         b_edge=np.array(weights[f"{name}bond.bias"]) if edges else None,
         relu_after=not last,
     )
-
-
-def _transposed(weight: np.ndarray) -> np.ndarray:
-    return np.array(weight.T, np.float32, order="C")
 
 
 __all__ = ["GinNetwork", "gin_outputs"]

@@ -58,13 +58,13 @@ class EngineNetwork:
         d_atom = w_o.shape[1] - hidden
         none = np.zeros(hidden, np.float32)
         encoder = DirectedWeights(
-            w_atom=_transposed(w_i[:, :d_atom]),
-            w_bond=_transposed(w_i[:, d_atom:]),
+            w_atom=transposed(w_i[:, :d_atom]),
+            w_bond=transposed(w_i[:, d_atom:]),
             b_i=none,
-            w_h=_transposed(w_h),
+            w_h=transposed(w_h),
             b_h=none,
-            w_out_atom=_transposed(w_o[:, :d_atom]),
-            w_out_message=_transposed(w_o[:, d_atom:]),
+            w_out_atom=transposed(w_o[:, :d_atom]),
+            w_out_message=transposed(w_o[:, d_atom:]),
             b_o=np.array(weights["encoder.W_o.bias"]),
         )
         return cls(encoder, head_layers(weights))
@@ -174,11 +174,14 @@ def _share_of_distinct(plan: MessagePlan) -> float:
 def _completed(vectors: np.ndarray, network: EngineNetwork, extra: np.ndarray | None) -> np.ndarray:
     if network.affine is not None:
         vectors = vectors * network.affine[0] + network.affine[1]
-    if extra is None:
-        return vectors
-    if network.extra_scale is not None:
+    if extra is not None and network.extra_scale is not None:
         extra = (extra - network.extra_scale[0]) / network.extra_scale[1]
-    return np.concatenate([vectors, extra.astype(np.float32)], axis=1)
+    return with_features(vectors, extra)
+
+
+def with_features(vectors: np.ndarray, extra: np.ndarray | None) -> np.ndarray:
+    """Molecule vectors (n, d) with features of whole molecules (n, x) behind them, if there are any."""
+    return vectors if extra is None else np.concatenate([vectors, extra.astype(np.float32)], axis=1)
 
 
 def part_of(molecules: CodedMolecules, first: int, last: int) -> CodedMolecules:
@@ -199,7 +202,7 @@ def head_layers(weights: Mapping[str, np.ndarray]) -> tuple[tuple[np.ndarray, np
     """Layers of the head as (weight of shape (d_in, d_out), bias of shape (d_out,))."""
     numbers = sorted(int(n.split(".")[1]) for n in weights if n.startswith("head.") and n.endswith(".weight"))
     layers = [(weights[f"head.{k}.weight"], weights[f"head.{k}.bias"]) for k in numbers]
-    return tuple((_transposed(weight), np.array(bias)) for weight, bias in layers)
+    return tuple((transposed(weight), np.array(bias)) for weight, bias in layers)
 
 
 def passes(molecules: CodedMolecules, states: int) -> list[tuple[int, int]]:
@@ -230,7 +233,8 @@ def feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarra
     return outputs
 
 
-def _transposed(weight: np.ndarray) -> np.ndarray:
+def transposed(weight: np.ndarray) -> np.ndarray:
+    """A weight of PyTorch's layout for row vectors: float32, C order."""
     return np.array(weight.T, np.float32, order="C")
 
 
@@ -245,4 +249,6 @@ __all__ = [
     "part_of",
     "passes",
     "readout_scale",
+    "transposed",
+    "with_features",
 ]

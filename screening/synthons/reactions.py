@@ -48,7 +48,7 @@ class ReactionRoute:
         with rdBase.BlockLogs():
             products = self._reaction.RunReactants(mols, MAX_OUTCOMES)
         if not products:
-            return no_product("the reaction does not run on these reagents")
+            return no_product(self._why_nothing(mols))
         distinct: dict[str, Built] = {}
         reason = ""
         for (product,) in products:
@@ -59,6 +59,12 @@ class ReactionRoute:
                 distinct.setdefault(Chem.MolToSmiles(product), _traced(product, len(self.slots)))
         return list(distinct.values()) or no_product(f"the product is no valid molecule: {reason}")
 
+    def _why_nothing(self, mols: Sequence[Chem.Mol]) -> str:
+        for slot, mol in enumerate(mols):
+            if not mol.HasSubstructMatch(self._reaction.GetReactantTemplate(slot)):
+                return f"no place to react as reagent {slot + 1}"
+        return "the reaction does not run on these reagents"
+
     def build(self, picks: Sequence[Pick]) -> Built | Rejected:
         """The product whose reagents react at the picked sites."""
         found = self.outcomes([pick.reagent for pick in picks])
@@ -68,12 +74,6 @@ class ReactionRoute:
             if all(pick.site in ((), site) for pick, site in zip(picks, built.sites, strict=True)):
                 return built
         return no_product("the reaction does not run at these sites")
-
-
-def role_matches(smarts: str, slot: int, mol: Chem.Mol) -> int:
-    """Number of distinct ways in which ``mol`` fits the reactant template ``slot``."""
-    template = rdChemReactions.ReactionFromSmarts(smarts).GetReactantTemplate(slot)
-    return len(mol.GetSubstructMatches(template, uniquify=True))
 
 
 def _reaction(name: str, smarts: str, roles: int) -> rdChemReactions.ChemicalReaction:
@@ -118,4 +118,4 @@ def _traced(product: Chem.Mol, roles: int) -> Built:
     return Built(product, slot, atom, label, spelled)
 
 
-__all__ = ["MAX_OUTCOMES", "ReactionRoute", "role_matches"]
+__all__ = ["MAX_OUTCOMES", "ReactionRoute"]

@@ -164,8 +164,9 @@ class SynthonSpace:
         return built if isinstance(built, Rejected) else Chem.MolToSmiles(built.mol)
 
     def sample(self, count: int, *, seed: int) -> np.ndarray:
-        """Numbers of random products, each equally likely, with repeats; int64, shape (count,)."""
-        return np.random.default_rng(seed).integers(0, len(self), count)
+        """Numbers of distinct random products, each equally likely; int64, shape (min(count, len(self)),)."""
+        wanted = min(count, len(self))
+        return np.random.default_rng(seed).choice(len(self), wanted, replace=False) if wanted else np.empty(0, np.int64)
 
     def rejects(self) -> Iterator[tuple[str, str, str, str, int]]:
         """What is no product: reaction, reagents, SMILES, reason, and how many combinations that concerns."""

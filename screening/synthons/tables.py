@@ -83,6 +83,8 @@ class CellTables:
         self.right: int | None = inner[1] if len(inner) > 1 else None
         self.fixed = tuple(fixed)
         self._seen: dict[tuple[int, int], Groups] = {}
+        self._cut: dict[tuple[int, int], Fragments] = {}
+        self._nothing = [whole.take(np.empty(0, np.int64)) for whole in cell.parts]
         groups = atom_groups(cell, model.reach)
         self._plans = [self._plan(group) for group in groups]
         self.left_classes = self._classes_for(self.right, self.left)
@@ -92,6 +94,11 @@ class CellTables:
     def table_rows(self) -> int:
         """Rows of all tables for one choice of fixed reagents."""
         return sum(p.rows for p in self._plans)
+
+    @property
+    def classes(self) -> int:
+        """Classes of reagents that the tables tell apart, of both inner roles together."""
+        return len(self.left_classes) + len(self.right_classes)
 
     def terms(self, fixed: Sequence[int]) -> tuple[list[Term], list[Term]]:
         """Contributions to the left and to the right side.
@@ -109,7 +116,7 @@ class CellTables:
         cell, reach = self.cell, self.model.reach
         side = self._side_of(group)
         other = self.right if side == self.left else self.left
-        parts = [whole.take(np.empty(0, np.int64)) for whole in cell.parts]
+        parts = list(self._nothing)
         fixed: list[np.ndarray | None] = [None] * len(cell.parts)
         marks = group.marked
         for role, whole in enumerate(cell.parts):
@@ -122,7 +129,7 @@ class CellTables:
                 continue
             else:
                 classes = self._class(role, group.sees[role])
-                parts[role] = whole.near(classes.representatives.astype(np.int64), group.sees[role])
+                parts[role] = self._seen_parts(role, group.sees[role])
             if role in self.fixed:
                 fixed[role] = classes.ids
         axes = self._axis(group, side), self._axis(group, other)
@@ -156,6 +163,13 @@ class CellTables:
         if (role, radius) not in self._seen:
             self._seen[role, radius] = seen_classes(self.cell.parts[role], radius)
         return self._seen[role, radius]
+
+    def _seen_parts(self, role: int, radius: int) -> Fragments:
+        """One part of each class, cut to what is seen of it."""
+        if (role, radius) not in self._cut:
+            places = self._class(role, radius).representatives.astype(np.int64)
+            self._cut[role, radius] = self.cell.parts[role].near(places, radius)
+        return self._cut[role, radius]
 
     def _classes_for(self, side: int | None, role: int | None) -> Groups:
         """Classes of ``role`` that all groups of the other ``side`` can be looked up by."""

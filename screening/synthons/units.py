@@ -15,8 +15,8 @@ from cinchona.screening.synthons.tables import by_size
 LARGEST_UNIT: Final = 200_000_000
 """Products of one unit of work, unless one reagent alone has more."""
 _SMALLEST_UNIT: Final = 1_000_000
-_LARGE_SPACE: Final = 5_000_000
-"""Products of a space of which none can be built one by one; its units are larger, since each needs tables first."""
+LARGE_SPACE: Final = 5_000_000
+"""Products of a space that is scored from tables or not at all; its units are larger, since each needs tables first."""
 _LARGE_SMALLEST_UNIT: Final = 12_000_000
 _UNITS: Final = 64
 
@@ -65,7 +65,7 @@ def piece_of(cell: Cell, piece: Piece) -> Cell:
 
 def plan_units(space: SynthonSpace) -> list[Unit]:
     """Cut a space into units of work; depends on nothing but the space."""
-    smallest = _LARGE_SMALLEST_UNIT if len(space) > _LARGE_SPACE else _SMALLEST_UNIT
+    smallest = _LARGE_SMALLEST_UNIT if len(space) > LARGE_SPACE else _SMALLEST_UNIT
     target = min(max(len(space) // _UNITS, smallest), LARGEST_UNIT)
     units: list[Unit] = []
     pieces: list[Piece] = []
@@ -96,4 +96,4 @@ def _pieces(space: SynthonSpace, target: int) -> Iterator[tuple[Piece, int]]:
                 yield Piece(a, b, begin, end), each * (end - begin)
 
 
-__all__ = ["LARGEST_UNIT", "Piece", "Unit", "cut_role", "fixed_roles", "piece_of", "plan_units"]
+__all__ = ["LARGEST_UNIT", "LARGE_SPACE", "Piece", "Unit", "cut_role", "fixed_roles", "piece_of", "plan_units"]

@@ -80,7 +80,7 @@ def search_of(space: SynthonSpace, scorer: Scorer, plan: SpacePlan) -> SpaceSear
     """Everything that the units of a plan need."""
     found = additive_form(scorer)
     form = None if isinstance(found, str) else found
-    audited = np.unique(space.sample(plan.space.audit, seed=plan.seed)) if plan.space.audit else np.empty(0, np.int64)
+    audited = np.sort(space.sample(plan.space.audit, seed=plan.seed))
     head = None if form is None else quick_head(form, scorer.objective)
     return SpaceSearch(space, scorer, form, head, gemm(plan.product), plan.bins, plan.top_k, audited, plan.space)
 

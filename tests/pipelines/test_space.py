@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
@@ -49,7 +51,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.usefixtures("many_units")
 def test_a_run_gives_the_best_products_of_brute_force(tmp_path: Path, model_folder: Path) -> None:
-    path = write_space(tmp_path)
+    path = write_space(tmp_path, acids=ACIDS[:10], amines=AMINES[:10])
     result = screen_space(path, model=model_folder, out=tmp_path / "run", settings=quick())
     space = SynthonSpace.load(path)
     known = brute_force(space, random_model(members=2))
@@ -71,15 +73,27 @@ def test_a_run_gives_the_best_products_of_brute_force(tmp_path: Path, model_fold
     assert len(list(Chem.SDMolSupplier(str(tmp_path / "run" / "hits.sdf")))) == 20
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> tuple[Path, pa.Table]:
+    """A space of a few units, and its hits."""
+    folder = tmp_path_factory.mktemp("small")
+    path = write_space(folder, acids=ACIDS[:8], amines=AMINES[:8])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(units, "_SMALLEST_UNIT", 10)
+        patch.setattr(space_plan, "chosen_gemm", lambda: "numpy")
+        return path, screen_space(path, model=model_folder, out=folder / "run", settings=quick()).hits
+
+
 @pytest.mark.usefixtures("many_units")
-@pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_every_executor_gives_the_same_hits(tmp_path: Path, model_folder: Path, kind: str) -> None:
-    path = write_space(tmp_path, acids=ACIDS[:8], amines=AMINES[:8])
-    one = screen_space(path, model=model_folder, out=tmp_path / "one", settings=quick())
-    two = screen_space(
-        path, model=model_folder, out=tmp_path / "two", settings=quick(f"executor.kind={kind}", "executor.workers=2")
-    )
-    assert one.hits.equals(two.hits)
+@pytest.mark.parametrize(("kind", "workers"), [("processes", 2), ("dask", 1)])
+def test_every_executor_gives_the_same_hits(
+    tmp_path: Path, model_folder: Path, small: tuple[Path, pa.Table], monkeypatch, kind: str, workers: int
+) -> None:
+    """Without an audit and with numpy's product workers need not import PyTorch, which takes them most of their time."""
+    path, hits = small
+    monkeypatch.setattr(space_plan, "chosen_gemm", lambda: "numpy")
+    settings = quick(f"executor.kind={kind}", f"executor.workers={workers}", "space.audit=0")
+    assert screen_space(path, model=model_folder, out=tmp_path / "run", settings=settings).hits.equals(hits)
 
 
 @pytest.mark.usefixtures("many_units")
@@ -93,12 +107,13 @@ def test_every_executor_gives_the_same_hits(tmp_path: Path, model_folder: Path, 
         "finish.after_manifest",
     ],
 )
-def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, model_folder: Path, place: str) -> None:
-    path = write_space(tmp_path)
-    whole = screen_space(path, model=model_folder, out=tmp_path / "whole", settings=quick())
-    process = multiprocessing.get_context("forkserver").Process(
-        target=run_until_killed, args=(path, model_folder, tmp_path / "run", quick(), place)
-    )
+def test_a_killed_run_goes_on_and_gives_the_same(
+    tmp_path: Path, model_folder: Path, small: tuple[Path, pa.Table], place: str
+) -> None:
+    path, hits = small
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cinchona.pipelines.space", "cinchona.models.ensemble"])
+    process = context.Process(target=run_until_killed, args=(path, model_folder, tmp_path / "run", quick(), place))
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
@@ -106,16 +121,18 @@ def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, model_folder: P
     assert space_status(tmp_path / "run")["finished"] is False
     done = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").glob("receipts/*/*.safetensors")}
     again = resume_space(tmp_path / "run")
-    assert again.hits.equals(whole.hits)
+    assert again.hits.equals(hits)
     assert {p: p.stat().st_mtime_ns for p in done} == done
     assert space_status(tmp_path / "run")["finished"] is True
     assert resume_space(tmp_path / "run").run_id == ""
 
 
 @pytest.mark.usefixtures("many_units")
-def test_damaged_receipts_are_set_aside_and_their_units_done_again(tmp_path: Path, model_folder: Path) -> None:
-    path, out = write_space(tmp_path), tmp_path / "run"
-    whole = screen_space(path, model=model_folder, out=out, settings=quick())
+def test_damaged_receipts_are_set_aside_and_their_units_done_again(
+    tmp_path: Path, model_folder: Path, small: tuple[Path, pa.Table]
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(small[0].parent / "run", out)
     folder = RunFolder(out)
     for unit, damage in ((0, b"torn"), (1, None)):
         receipt = receipt_path(folder, unit)
@@ -124,7 +141,7 @@ def test_damaged_receipts_are_set_aside_and_their_units_done_again(tmp_path: Pat
         receipt.write_bytes(damage or bytes(data))
     receipt_path(folder, 2).write_bytes(receipt_path(folder, 3).read_bytes())
     before = receipt_path(folder, 4).stat().st_mtime_ns
-    assert resume_space(out).hits.equals(whole.hits)
+    assert resume_space(out).hits.equals(small[1])
     assert len(list((out / "quarantine").iterdir())) == 3
     assert receipt_path(folder, 4).stat().st_mtime_ns == before
 
@@ -199,6 +216,8 @@ def test_an_estimate_counts_products_and_writes_nothing(tmp_path: Path, model_fo
     space = SynthonSpace.load(path)
     assert (found.products, found.exact_parts) == (space.offered, True)
     assert found.cpu_seconds > 0
+    assert 10 < found.classes < found.reagents
+    assert found.table_rows >= found.reagents
     assert found.memory_per_worker > 1e7
     from cheap_scorer import CheapScorer
 

@@ -13,6 +13,7 @@ from small_spaces import ACIDS, AMIDE, AMINES, CORES, QUINAZOLINE, brute_force, 
 from cinchona.screening.config import SpaceConfig
 from cinchona.screening.synthons.collect import merged_best
 from cinchona.screening.synthons.kernels import bounded_scores, quick_scores
+from cinchona.screening.synthons.space import SynthonSpace
 from cinchona.screening.synthons.units import plan_units
 
 
@@ -39,13 +40,16 @@ def test_what_bounds_skip_stays_below_the_bar_and_the_rest_is_right(
     assert (whole[~scored] < bar + 1e-5).all()
 
 
+@pytest.fixture(scope="module")
+def space() -> SynthonSpace:
+    return reaction_space(QUINAZOLINE, CORES[:4], AMINES[:10], ACIDS[:10])
+
+
 @pytest.mark.parametrize("kind", ["regression", "classification"])
-def test_the_best_are_the_same_with_bounds(kind: str) -> None:
-    space = reaction_space(QUINAZOLINE, CORES, AMINES, ACIDS)
+def test_the_best_are_the_same_with_bounds(space: SynthonSpace, kind: str) -> None:
     model = random_model(kind=kind, members=2)
     whole = search_in(space, model, top_k=5)
-    quick = search_in(space, model, top_k=5)
-    object.__setattr__(quick, "settings", SpaceConfig(best_only=True))
+    quick = search_in(space, model, top_k=5, settings=SpaceConfig(best_only=True))
     best = []
     for search in (whole, quick):
         results = [search.run(unit) for unit in plan_units(space)]
@@ -60,8 +64,7 @@ def test_filters_leave_out_what_rdkit_says_and_nothing_else() -> None:
               "rotatable_bonds": (0.0, 4.0), "heavy_atoms": (5.0, 24.0)}  # fmt: skip
     space = reaction_space(AMIDE, ACIDS, AMINES)
     model = random_model()
-    search = search_in(space, model, top_k=30, audit=200)
-    object.__setattr__(search, "settings", SpaceConfig(filters=limits))
+    search = search_in(space, model, top_k=30, audit=200, settings=SpaceConfig(filters=limits))
     results = [search.run(unit) for unit in plan_units(space)]
     known = brute_force(space, model)
     mols = [Chem.MolFromSmiles(s) for s in known.smiles]
