@@ -123,7 +123,7 @@ def read(data: Path, source: tuple[str, str, str], rows: int = 0) -> AssayTable:
     file, smiles, label = source
     raw = pd.read_csv(data / file, sep="\t" if ".tsv" in file else ",")
     frame = pd.DataFrame({"smiles": raw[smiles], "y": raw[label]})
-    frame["y"] = frame["y"].replace({"BBB+": 1, "BBB-": 0})
+    frame["y"] = frame["y"].map(lambda cell: {"BBB+": 1, "BBB-": 0}.get(cell, cell))
     if 0 < rows < len(frame):
         frame = frame.sample(rows, random_state=0)
     return read_assay_table(frame, targets=["y"])
