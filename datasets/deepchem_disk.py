@@ -222,8 +222,6 @@ def _damaged(path: Path, what: str) -> InputError:
 
 
 __all__ = [
-    "METADATA",
-    "TASKS",
     "from_deepchem",
     "is_deepchem_dataset",
     "is_deepchem_folder",

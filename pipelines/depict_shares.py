@@ -20,7 +20,9 @@ from cinchona.models.explanation.records import Attribution
 from cinchona.pipelines.depict import MAX_ATOMS_DRAWN, SIZE, drawn, element, parsed, rebuild, structure_svg
 
 RAISES: Final = "#0072b2"
+"""Colour of what raises a prediction: blue."""
 LOWERS: Final = "#d55e00"
+"""Colour of what lowers it: vermilion."""
 MARKS: Final = "#009e73"
 """Colour of atoms by which two compounds differ."""
 _STRONGEST: Final = 0.62

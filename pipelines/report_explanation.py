@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cinchona.pipelines.explain import Comparison, Explained, Explanation
 
 REPORT: Final = "explanation.html"
+"""File of the page."""
 LARGE: Final = (420, 280)
 """Width and height of an explained structure, in CSS pixels."""
 _SMALL: Final = (230, 150)
