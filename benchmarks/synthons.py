@@ -35,6 +35,7 @@ from cinchona.screening.synthons.units import Unit, plan_units
 
 PEER_PRODUCTS = 5_000
 TOP = 1_000
+STEREO = 5_000
 
 
 @dataclass
@@ -167,7 +168,7 @@ def brute(space: SynthonSpace, search: SpaceSearch, whole: Scanned) -> None:
 
 def written_again(space: SynthonSpace, search: SpaceSearch) -> None:
     """Products read back from their canonical SMILES, in which stereocentres are marked in another order of atoms."""
-    built = score_products(space, search.scorer, space.sample(20_000, seed=4).tolist())
+    built = score_products(space, search.scorer, space.sample(STEREO, seed=4).tolist())
     assert built.scores is not None
     again = score_in_batches(search.scorer, CompoundBatch.of(built.smiles), rows=4_096).scores
     assert again is not None
