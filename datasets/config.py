@@ -12,12 +12,13 @@ FileFormat = Literal["csv", "smiles", "sdf", "parquet"]
 """How records are laid out; ``csv`` stands for any delimited text with columns, ``smiles`` for SMILES, blank, title."""
 
 SplitKind = Literal["scaffold", "random", "cluster", "time", "column", "deepchem"]
+"""Ways to divide a table into training, validation and test part."""
+
 SplitterName = Literal[
     "RandomSplitter", "RandomStratifiedSplitter", "ScaffoldSplitter", "FingerprintSplitter", "ButinaSplitter", "MaxMinSplitter",
     "MolecularWeightSplitter",
 ]  # fmt: skip
 """Splitters of DeepChem that divide any table of compounds."""
-"""Ways to divide a table into training, validation and test part."""
 
 TargetKind = Literal["auto", "regression", "classification"]
 """Kind of a target column; ``auto`` looks at its values."""

@@ -106,7 +106,7 @@ def words(explained: Attribution, *, count: int = 2) -> Markup:
         Markup('<span class="why">{}{:.2g} <code>{}</code>{}</span>').format(
             "+" if piece.share > 0 else "−",
             abs(piece.share),
-            shortened(piece.smiles),
+            _shortened(piece.smiles),
             " (unsure)" if piece.unsure else "",
         )
         for piece in pieces(explained)[:count]
@@ -115,7 +115,7 @@ def words(explained: Attribution, *, count: int = 2) -> Markup:
     return Markup("").join(lines)
 
 
-def shortened(smiles: str) -> str:
+def _shortened(smiles: str) -> str:
     """A piece in a table's cell: without stereo marks, cut where it is long."""
     plain = smiles.replace("[C@@H]", "C").replace("[C@H]", "C").replace("[C@@]", "C").replace("[C@]", "C")
     return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"

@@ -173,4 +173,14 @@ def _markup(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704 - drawn by us from numbers, texts escaped
 
 
-__all__ = ["LARGE", "REPORT", "explanation_view", "gallery_html", "write_explanation_report"]
+__all__ = [
+    "Card",
+    "ExplanationView",
+    "LARGE",
+    "NeighbourCard",
+    "PieceRow",
+    "REPORT",
+    "explanation_view",
+    "gallery_html",
+    "write_explanation_report",
+]
