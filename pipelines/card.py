@@ -22,7 +22,9 @@ from cinchona.pipelines.card_words import intended_use, limits, standing
 VERSION: Final = "cinchona-card-1"
 """Version of ``card.json``."""
 HTML: Final = "card.html"
+"""The card for people."""
 JSON: Final = "card.json"
+"""The card for programs."""
 _HELD_OUT: Final = Path("report", "heldout.parquet")
 _COLUMNS: Final = ("smiles", "target", "measured", "predicted")
 _MAX_BYTES: Final = 1 << 30

@@ -173,4 +173,4 @@ def _figure(value: Any) -> str:  # noqa: ANN401 - read from a file
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
-__all__ = ["CardView", "card_view"]
+__all__ = ["CardView", "SpotRow", "WeakView", "card_view"]

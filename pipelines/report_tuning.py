@@ -147,4 +147,4 @@ def _row(record: TrialRecord, names: Sequence[str]) -> tuple[int, str, str, str,
     return record.number, record.state, loss, f"{record.seconds:.0f}", values, record.reason
 
 
-__all__ = ["write_tuning_report"]
+__all__ = ["SHOWN", "Setting", "TuningView", "write_tuning_report"]

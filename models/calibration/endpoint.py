@@ -182,6 +182,7 @@ class ClassTrust:
 
 
 EndpointTrust = RegressionTrust | ClassTrust
+"""What calibration knows of one endpoint."""
 
 
 def restore_endpoint(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> EndpointTrust:

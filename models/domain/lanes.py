@@ -110,4 +110,4 @@ def _everywhere(builder: ir.IRBuilder, word: ir.Value) -> ir.Value:
     return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
 
-__all__ = ["BITS", "WORDS", "count_lanes"]
+__all__ = ["BITS", "WORDS"]
