@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -66,8 +67,9 @@ def make_bank(config: GraphNetConfig, weights: Sequence[Weights], members: Calla
     if not engine_serves(config):
         return _TorchBank(config, members)
     if config.architecture == "dmpnn":
-        return _DirectedBank(config, tuple(EngineNetwork.of_weights(each) for each in weights))
-    return _GinBank(config, tuple(GinNetwork.of_weights(each, depth=config.depth) for each in weights))
+        return _EngineBank(config, partial(engine_outputs, tuple(EngineNetwork.of_weights(each) for each in weights)))
+    networks = tuple(GinNetwork.of_weights(each, depth=config.depth) for each in weights)
+    return _EngineBank(config, partial(gin_outputs, networks))
 
 
 def additive_blocks(
@@ -91,9 +93,11 @@ def additive_blocks(
     return features, [additive_block(encoders, [(network.head, None) for network in networks], config, answers)]
 
 
-class _DirectedBank:
-    def __init__(self, config: GraphNetConfig, networks: tuple[EngineNetwork, ...]) -> None:
-        self._config, self._networks = config, networks
+class _EngineBank:
+    """Networks of the engine; ``compute`` is its forward pass for their kind."""
+
+    def __init__(self, config: GraphNetConfig, compute: Callable[..., np.ndarray]) -> None:
+        self._config, self._compute = config, compute
 
     def outputs(
         self,
@@ -104,29 +108,9 @@ class _DirectedBank:
         vectors: np.ndarray | None = None,
     ) -> np.ndarray:
         with product_thread(product):
-            return engine_outputs(
-                self._networks, molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra,
-                vectors=vectors,
-            )  # fmt: skip
-
-
-class _GinBank:
-    def __init__(self, config: GraphNetConfig, networks: tuple[GinNetwork, ...]) -> None:
-        self._config, self._networks = config, networks
-
-    def outputs(
-        self,
-        molecules: CodedMolecules,
-        extra: np.ndarray | None,
-        product: GemmName,
-        *,
-        vectors: np.ndarray | None = None,
-    ) -> np.ndarray:
-        with product_thread(product):
-            return gin_outputs(
-                self._networks, molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra,
-                vectors=vectors,
-            )  # fmt: skip
+            return self._compute(
+                molecules, config=self._config, rows_of=features, multiply=gemm(product), extra=extra, vectors=vectors
+            )
 
 
 class _TorchBank:

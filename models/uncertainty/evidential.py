@@ -37,6 +37,7 @@ WARNING: Final = (
     "evidential uncertainties are known to be unreliable (https://arxiv.org/abs/2205.10060): their scale is calibrated, their order "
     "is not; an ensemble (network.uncertainty=ensemble) is the better choice"
 )
+"""What is said before such a network is trained."""
 
 
 def element(raw: Tensor, target: Tensor, censor: Tensor, *, penalty: float) -> Tensor:
