@@ -87,7 +87,8 @@ def test_a_graph_network_parses_nothing_again(library, prepared, model, tmp_path
     monkeypatch.setattr("cinchona.screening.work.standardize_batch", lambda *_, **__: pytest.fail("standardized again"))
     ready = screen(prepared, model=model, out=tmp_path / "ready", settings=settings)
     assert ready.scores_digest == raw.scores_digest
-    assert len(parsed) < 10, "more than the molecules on which a model is tried when it is opened and planned with"
+    # The few molecules on which a model is tried whenever it is opened and planned with, and none of the library.
+    assert len(set(parsed)) < 15 < ROWS / 4
 
 
 def test_other_partitions_than_the_parts(prepared, model, tmp_path):
