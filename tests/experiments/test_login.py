@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+from local_server import free_port, serving
 
 from cinchona.experiments.client import quiet_environment
 from cinchona.experiments.store import Store
@@ -36,34 +32,15 @@ def server(tmp_path_factory):
     pytest.importorskip("flask_wtf", reason="needs mlflow[auth]")
     folder = tmp_path_factory.mktemp("server")
     (folder / "auth.ini").write_text(INI.format(folder=folder, password=PASSWORD))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1",
                "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1",
                "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
     environment = {**quiet_environment(), "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"), "PYTHONSAFEPATH": "1",
                    "MLFLOW_FLASK_SERVER_SECRET_KEY": "for-tests-only"}  # fmt: skip
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
-    try:
-        until = time.monotonic() + 300
-        while not _is_up(port):
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.5)
+    with serving(command, port, environment=environment, folder=folder):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _is_up(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def test_strangers_get_nothing(server):

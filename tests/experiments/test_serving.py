@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from local_server import free_port, serving
 from recorded_models import compounds, forest
 
 from cinchona.experiments.client import quiet_environment
@@ -35,32 +31,13 @@ def folder(tmp_path_factory):
 def address(folder, tmp_path_factory):
     target = tmp_path_factory.mktemp("served") / "model"
     package_model(folder, target)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "mlflow", "models", "serve", "-m", str(target), "-p", str(port),
                "-h", "127.0.0.1", "--env-manager", "local", "--workers", "1"]  # fmt: skip
     environment = {**quiet_environment(), "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PYTHONSAFEPATH": "1"}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    process = subprocess.Popen(command, env=environment, cwd=target.parent, start_new_session=True)
-    try:
-        until = time.monotonic() + 300
-        while not _is_up(port):
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.5)
+    with serving(command, port, health="ping", environment=environment, folder=target.parent):
         yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _is_up(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def post(address, body, kind=JSON):

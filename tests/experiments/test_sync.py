@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from local_server import free_port, serving
 from mlflow_store import copy_empty_database
 from recorded_models import forest
 
@@ -208,30 +205,10 @@ def test_a_store_on_a_full_disk(tmp_path):
 SERVER = "import sys; from cinchona.experiments import Store, serve_ui; serve_ui(Store.at(sys.argv[1]), port=int(sys.argv[2]))"
 
 
-@contextlib.contextmanager
 def server(database, port):
-    """A real tracking server; killed as a power cut would."""
+    """A tracking server."""
     command = [sys.executable, "-W", "ignore", "-c", SERVER, f"sqlite:///{database}", str(port)]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"}, start_new_session=True)
-    try:
-        until = time.monotonic() + 180
-        while not _is_up(port):
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.2)
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _is_up(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
+    return serving(command, port, environment={**os.environ, "PYTHONSAFEPATH": "1"}, folder=database.parent)
 
 
 @pytest.mark.slow
@@ -246,8 +223,7 @@ def test_a_server_that_is_killed_halfway_loses_no_screen(tmp_path, monkeypatch):
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     database = copy_empty_database(tmp_path / "server")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     store = Store.at(f"http://127.0.0.1:{port}")
     tracker = MlflowTracker(store.uri, spool=tmp_path / "outbox")
     library = nci_library(tmp_path / "library.smi", 300)
