@@ -149,6 +149,11 @@ class _Job:
     lease: Lease
 
 
+def _as_planned(source: ScorerSource, plan: SpacePlan) -> ScorerSource:
+    """The scorer with the matrix product of the plan: hits that are scored again have to have the same last bits."""
+    return replace(source, product=plan.product) if isinstance(source, FolderScorer) else source
+
+
 def _carry_out(job: _Job, tracker: Tracker) -> SpaceResult:
     """Do what is left, write what is missing, and say what came of it."""
     folder, space, plan = job.folder, job.space, job.plan
@@ -163,7 +168,7 @@ def _carry_out(job: _Job, tracker: Tracker) -> SpaceResult:
         folder.success.unlink(missing_ok=True)
         _execute(job, [unit for unit in plan_units(space) if unit.number not in done], run)
         totals = sum_up(folder, space, plan)
-        hits = find_hits(space, job.source.open(), plan, totals)
+        hits = find_hits(space, _as_planned(job.source, plan).open(), plan, totals)
         _write(folder, space, plan, totals, hits)
         _log_end(folder, totals, hits, run)
         return SpaceResult.of(folder, plan, totals, hits, run.run_id)
@@ -183,10 +188,8 @@ def _execute(job: _Job, todo: list[Unit], run: TrackedRun) -> None:
     left = {unit.number: unit for unit in todo}
     if not left:
         return
-    source, plan = job.source, job.plan
-    if isinstance(source, FolderScorer):
-        source = replace(source, product=plan.product)
-    work = UnitWork(str(job.folder.root), source, job.lease.epoch)
+    plan = job.plan
+    work = UnitWork(str(job.folder.root), _as_planned(job.source, plan), job.lease.epoch)
     with (
         stops_in_order() as interruption,
         progress(plan.numbered, "scoring", unit="products") as shown,

@@ -23,6 +23,7 @@ from cinchona.pipelines.config import Settings
 from cinchona.pipelines.space import resume_space, screen_space, space_status
 from cinchona.pipelines.space_estimate import estimate_space
 from cinchona.screening.folder import RunFolder
+from cinchona.screening.scorers import FolderScorer
 from cinchona.screening.synthons import units
 from cinchona.screening.synthons.plan import load_space_plan, receipt_path
 from cinchona.screening.synthons.space import SynthonSpace
@@ -120,7 +121,10 @@ def test_a_killed_run_goes_on_and_gives_the_same(
     assert not (tmp_path / "run" / "_SUCCESS").exists()
     assert space_status(tmp_path / "run")["finished"] is False
     done = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").glob("receipts/*/*.safetensors")}
+    opened = FolderScorer.at(model_folder).open()  # this process may have used the model with the other product before
+    opened.product = "torch"
     again = resume_space(tmp_path / "run")
+    assert opened.product == "numpy"
     assert again.hits.equals(hits)
     assert {p: p.stat().st_mtime_ns for p in done} == done
     assert space_status(tmp_path / "run")["finished"] is True
