@@ -17,7 +17,7 @@ from cinchona.datasets.clusters import leader_clusters
 from cinchona.datasets.fingerprints import morgan_packed
 from cinchona.datasets.scaffolds import scaffolds
 from cinchona.datasets.splits import deal_groups
-from cinchona.models.candidates import Clock, Forecaster, candidates, n_folds
+from cinchona.models.candidates import Clock, Forecaster, Pace, candidates, n_folds
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.choosing import Choice, Decision, decide, left_out
 from cinchona.models.classical.blend import BlendScorer, Weighted, blended, compact, members_spread
@@ -74,7 +74,7 @@ def fit_auto(
     clock = Clock(config.seconds)
     labels = [Labels.of(values[:, column], endpoint) for column, endpoint in enumerate(endpoints)]
     search = _Search(smiles, labels, config=config, seed=seed, clock=clock)
-    learners = candidates(len(smiles), len(endpoints), workers=workers)
+    learners = candidates(len(smiles), len(endpoints), workers=workers, networks=config.networks)
     with progress(len(learners), "trying models", unit="models") as bar:
         for learner in learners:
             search.consider(learner)
@@ -128,14 +128,17 @@ class _Search:
             return
         start = time.monotonic()
         self._prepare(learner)
-        tried = _Tried(learner)
-        for column in range(len(self.labels)):
-            tried.held_out.append(cross_predict(learner, self._inputs, self.labels[column], self.folds, seed=self.seed))
-            if self.tried and self.clock.left < finals:
-                self.left_out[learner.name] = "left out: the time was over before it was compared"
+        tried, count = _Tried(learner), max(int(self.folds.max()) + 1, 1)
+        pace = Pace(self.clock, count * len(self.labels), finals)
+        goes_on = pace.goes_on if self.tried else lambda: True
+        for labels in self.labels:
+            held_out = cross_predict(learner, self._inputs, labels, self.folds, seed=self.seed, goes_on=goes_on)
+            tried.held_out.append(held_out)
+            if pace.overdue or (self.tried and self.clock.left < finals):
+                self.left_out[learner.name] = "left out: the time would be over before it was compared"
                 return
         tried.seconds = time.monotonic() - start
-        self.clock.promised += max(finals, tried.seconds / max(int(self.folds.max()) + 1, 1))
+        self.clock.promised += max(finals, tried.seconds / count)
         self.tried.append(tried)
 
     def decide(self, column: int, target: str) -> Decision:
@@ -143,7 +146,9 @@ class _Search:
         names = [tried.learner.name for tried in self.tried]
         held_out = np.column_stack([tried.held_out[column] for tried in self.tried])
         seconds = [tried.seconds / len(self.labels) for tried in self.tried]
-        found = decide(held_out, self.labels[column], self.folds, names=names, target=target, seed=self.seed)
+        costly = [tried.learner.costly for tried in self.tried]
+        labels = self.labels[column]
+        found = decide(held_out, labels, self.folds, names=names, target=target, seed=self.seed, costly=costly)
         return found.timed(seconds).joined(left_out(target, self.left_out))
 
     def fit(self, column: int, decision: Decision) -> list[Weighted]:
@@ -170,7 +175,8 @@ class _Search:
         if used.sum() == 1 or len(np.unique(self.folds[rows])) < 2:
             value[rows] = blended(parts, weights, task=labels.task)
         else:
-            value[rows] = nested_blend(members[rows], labels.values[rows], self.folds[rows], task=labels.task)
+            weighed = members[np.ix_(rows, decision.weighed)]
+            value[rows] = nested_blend(weighed, labels.values[rows], self.folds[rows], task=labels.task)
         return value, spread
 
     def _prepare(self, learner: Learner) -> None:

@@ -14,6 +14,7 @@ from cinchona.models.classical.forests import ForestLearner
 from cinchona.models.classical.inputs import Basis, Inputs, Molecules
 from cinchona.models.classical.members import Labels, Learner
 from cinchona.models.classical.neighbours import NeighbourLearner
+from cinchona.models.classical.networks import network_learners
 from cinchona.models.classical.svm import SvmLearner
 from cinchona.seeds import rng
 
@@ -26,14 +27,19 @@ _CAUTION: Final = 1.3
 """By which a forecast is multiplied: better one model less than a budget that is not kept."""
 
 
-def candidates(n: int, n_targets: int, *, workers: int | None) -> list[Learner]:
-    """Learners for ``n`` compounds and ``n_targets`` targets, the most promising for their time first.
+def candidates(n: int, n_targets: int, *, workers: int | None, networks: bool = True) -> list[Learner]:
+    """Learners for ``n`` compounds and ``n_targets`` targets, the most promising for their time first: networks come last.
 
     Args:
         n: Training compounds.
         n_targets: Targets; forests get fewer trees where there are many.
         workers: Threads.
+        networks: Whether graph networks are among them.
     """
+    return _classical(n, n_targets, workers=workers) + (network_learners(n, workers=workers) if networks else [])
+
+
+def _classical(n: int, n_targets: int, *, workers: int | None) -> list[Learner]:
     trees = 150 if n_targets <= 3 else 100
     boosts = 500 if n_targets <= 3 else 250
     if n > SMALL:
@@ -86,6 +92,30 @@ class Clock:
         return self.seconds - self.spent - self.promised
 
 
+@dataclass(slots=True)
+class Pace:
+    """Whether what has begun can be finished in time, judged by how long its first fits took."""
+
+    clock: Clock
+    """The budget."""
+    fits: int
+    """How many fits there are."""
+    finals: float
+    """Seconds to keep back for the final fits."""
+    overdue: bool = False
+    """Whether it said no."""
+    _begun: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - looked up when it begins
+    _asked: int = 0
+
+    def goes_on(self) -> bool:
+        """Whether the next fit may begin; asked before each."""
+        each = (time.monotonic() - self._begun) / self._asked if self._asked else 0.0
+        rest = each * (self.fits - self._asked)
+        self.overdue = self.overdue or self.clock.left < rest + max(self.finals, each)
+        self._asked += 1
+        return not self.overdue
+
+
 class Forecaster:
     """Foretells what a learner takes, from fits to some hundred compounds.
 
@@ -106,11 +136,16 @@ class Forecaster:
     def seconds(self, learner: Learner) -> tuple[float, float]:
         """Forecast of the cross-validation with features, and of the final fits, over all targets."""
         features, inputs = self._features(learner)
-        fit = self._fit(learner, inputs)
+        best = max(self._labels, key=lambda lab: int((~np.isnan(lab.values[self._sample])).sum()))
+        labels = Labels(best.values[self._sample], best.task)
+        rows = labels.known(np.arange(len(self._sample)))
+        if len(rows) < 2:
+            return _CAUTION * features, 0.0
         share = 1 - 1 / max(self._folds, 2)
         known = [int((~np.isnan(lab.values)).sum()) for lab in self._labels]
-        finals = sum(fit * max(k / len(self._sample), 0.2) ** learner.growth for k in known)
-        crossed = self._folds * finals * share**learner.growth
+        wanted = [*known, *(round(share * k) for k in known)]
+        found = learner.costs(inputs, labels, rows, wanted=wanted, seed=self._seed)
+        finals, crossed = sum(found[: len(known)]), self._folds * sum(found[len(known) :])
         return _CAUTION * (features + crossed), _CAUTION * finals
 
     def computed(self, learner: Learner) -> None:
@@ -130,15 +165,5 @@ class Forecaster:
         # Counting grows with n, comparing with its square; the cheap part of both is small enough to be ignored.
         return (time.monotonic() - start) * times ** (1.5 if learner.kernel else 1.0), inputs
 
-    def _fit(self, learner: Learner, inputs: Inputs) -> float:
-        best = max(self._labels, key=lambda lab: int((~np.isnan(lab.values[self._sample])).sum()))
-        labels = Labels(best.values[self._sample], best.task)
-        rows = labels.known(np.arange(len(self._sample)))
-        if len(rows) < 2:
-            return 0.0
-        start = time.monotonic()
-        learner.fit(inputs, labels, rows, seed=self._seed).predict(inputs.take(rows[:50]))
-        return (time.monotonic() - start) * len(self._sample) / len(rows)
 
-
-__all__ = ["candidates", "Clock", "Forecaster", "MANY", "n_folds", "SMALL"]
+__all__ = ["candidates", "Clock", "Forecaster", "MANY", "n_folds", "Pace", "SMALL"]

@@ -23,6 +23,8 @@ class ChoiceConfig(Config):
     network of DeepChem (section ``deepchem``); else one model on fingerprints and descriptors."""
     seconds: float = Field(480.0, ge=1, le=7 * 86_400)
     """Time that ``auto`` may take, features and final fits included. Which models fit into it depends on the machine."""
+    networks: bool = True
+    """Whether ``auto`` tries graph networks too, where they fit into the time; they cost far more than all other models together."""
     folds: FoldKind = "auto"
     """``random``, or whole scaffolds or clusters in one fold; ``auto`` does as ``split.kind`` does, and draws at random for
     splits by time or column."""

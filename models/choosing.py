@@ -12,7 +12,7 @@ import numpy as np
 from cinchona.models.classical.members import Labels
 from cinchona.models.intervals import Interval, paired_bootstrap
 from cinchona.models.metrics import METRICS, Metric
-from cinchona.models.stacking import blend_weights, nested_blend
+from cinchona.models.stacking import blend_weights, earning, nested_blend
 
 BLEND: Final = "blend"
 """Name of the weighted blend in the table."""
@@ -57,6 +57,8 @@ class Decision:
     """Share of each of the k models, float64, shape (k,), sum 1."""
     choices: tuple[Choice, ...]
     """One row for each model, then one for the blend."""
+    weighed: np.ndarray
+    """Which models the weights were worked out for, bool, shape (k,); all but the costly ones that do not help."""
 
     def timed(self, seconds: Sequence[float]) -> Decision:
         """With the seconds of each model, in order."""
@@ -65,13 +67,28 @@ class Decision:
             self, choices=tuple(replace(row, seconds=t) for row, t in zip(self.choices, times, strict=False))
         )
 
+    def without(self, weighed: np.ndarray) -> Decision:
+        """Say of the models that are not ``weighed`` that the blend is no better with them."""
+        rows = [
+            row if row.model == BLEND or kept or row.weight > 0 else replace(row, why="the blend is no better with it")
+            for row, kept in zip(self.choices, [*weighed, True], strict=True)
+        ]
+        return replace(self, choices=tuple(rows), weighed=weighed)
+
     def joined(self, more: Sequence[Choice]) -> Decision:
         """With further rows."""
         return replace(self, choices=(*self.choices, *more))
 
 
-def decide(
-    held_out: np.ndarray, labels: Labels, folds: np.ndarray, *, names: Sequence[str], target: str, seed: int
+def decide(  # noqa: PLR0913 - predictions, and what is to be said of them
+    held_out: np.ndarray,
+    labels: Labels,
+    folds: np.ndarray,
+    *,
+    names: Sequence[str],
+    target: str,
+    seed: int,
+    costly: Sequence[bool] = (),
 ) -> Decision:
     """Choose a single model or a blend.
 
@@ -85,6 +102,7 @@ def decide(
         names: Names of the models.
         target: Name of the target.
         seed: Seed of the bootstrap.
+        costly: Whether each model has to earn its place by making the blend better; none by default.
     """
     metric = METRICS["rmse" if labels.task == "regression" else "roc_auc"]
     rows = np.flatnonzero(np.isfinite(held_out).all(axis=1) & ~np.isnan(labels.values))
@@ -93,9 +111,13 @@ def decide(
     if k == 1 or len(rows) < _FEWEST or len(np.unique(truth)) < 2:
         why = "the only model" if k == 1 else f"weighted alike: {len(rows)} held-out labels cannot tell models apart"
         return _plain(truth, guesses, np.full(k, 1 / k), metric, names=names, target=target, why=why)
-    weights = blend_weights(guesses, truth, task=labels.task)
-    together = nested_blend(guesses, truth, _halves(folds[rows], seed), task=labels.task)
-    return _compared(truth, guesses, together, weights, metric=metric, names=names, target=target, seed=seed)
+    parts = _halves(folds[rows], seed)
+    weighed = earning(guesses, truth, parts, task=labels.task, costly=costly or [False] * k)
+    weights = np.zeros(k)
+    weights[weighed] = blend_weights(guesses[:, weighed], truth, task=labels.task)
+    together = nested_blend(guesses[:, weighed], truth, parts, task=labels.task)
+    found = _compared(truth, guesses, together, weights, metric=metric, names=names, target=target, seed=seed)
+    return found.without(weighed)
 
 
 def _halves(folds: np.ndarray, seed: int) -> np.ndarray:
@@ -113,7 +135,7 @@ def _plain(  # noqa: PLR0913
         Choice(target, name, metric.name, _figure(metric, truth, guesses[:, i]), float(weights[i]), 0.0, why)
         for i, name in enumerate(names)
     ]
-    return Decision(weights, tuple(rows))
+    return Decision(weights, tuple(rows), np.ones(len(names), bool))
 
 
 def _compared(  # noqa: PLR0913
@@ -137,7 +159,7 @@ def _compared(  # noqa: PLR0913
     verdict = "chosen" if takes_blend else "not chosen"
     told = f"{verdict}: {metric.title} {blend:.3f} against {figures[best]:.3f} of {names[best]}, the best single model{_tell(gap)}"
     rows.append(Choice(target, BLEND, metric.name, blend, float(takes_blend), 0.0, told))
-    return Decision(weights, tuple(rows))
+    return Decision(weights, tuple(rows), np.ones(len(names), bool))
 
 
 def _why(weight: float, *, takes_blend: bool) -> str:

@@ -47,7 +47,12 @@ class MoleculeFeatures:
         """Measure the descriptors of training compounds; all SMILES must be valid."""
         if "rdkit" not in names:
             return cls(tuple(dict.fromkeys(names)), np.empty(0), np.empty(0))
-        values = descriptor_matrix(_molecules(smiles), quick_descriptors()).astype(np.float64)
+        return cls.of_values(names, descriptor_matrix(_molecules(smiles), quick_descriptors()))
+
+    @classmethod
+    def of_values(cls, names: Sequence[str], descriptors: np.ndarray) -> MoleculeFeatures:
+        """Measure quick descriptors that are at hand, float, shape (n, k); NaN where RDKit cannot compute one."""
+        values = descriptors.astype(np.float64)
         values[:, np.isnan(values).all(axis=0)] = 0.0  # never computed: any constant will do
         low, center, high = np.nanpercentile(values, [25, 50, 75], axis=0)
         spread = np.nanstd(values, axis=0)
@@ -65,7 +70,11 @@ class MoleculeFeatures:
         return np.concatenate([np.empty((len(mols), 0), np.float32), *made], axis=1)
 
     def _descriptors(self, mols: Sequence[Any]) -> np.ndarray:
-        values = (descriptor_matrix(mols, quick_descriptors()).astype(np.float64) - self.center) / self.scale
+        return self.scaled(descriptor_matrix(mols, quick_descriptors()))
+
+    def scaled(self, descriptors: np.ndarray) -> np.ndarray:
+        """Scale quick descriptors that are at hand, float, shape (n, k), to float32 of that shape."""
+        values = (descriptors.astype(np.float64) - self.center) / self.scale
         scaled: np.ndarray = np.clip(np.nan_to_num(values, nan=0.0), -CLIP, CLIP).astype(np.float32)
         return scaled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -110,4 +111,42 @@ def nested_blend(held_out: np.ndarray, labels: np.ndarray, folds: np.ndarray, *,
     return out
 
 
-__all__ = ["blend_weights", "LEAST", "nested_blend", "SHRINKAGE"]
+def earning(
+    held_out: np.ndarray, labels: np.ndarray, folds: np.ndarray, *, task: Task, costly: Sequence[bool]
+) -> np.ndarray:
+    """Which members may stay: a costly one has to make the blend better, by weights that have not seen the compound.
+
+    The last costly member is asked first. Better is a smaller mean squared error, or cross-entropy of a class.
+
+    Args:
+        held_out: Out-of-fold predictions of k members, float64, shape (n, k).
+        labels: float64, shape (n,).
+        folds: Fold of each row, int64, shape (n,).
+        task: Regression or classification.
+        costly: Whether each member has to earn its place, length k.
+
+    Returns:
+        bool, shape (k,), with at least one member.
+    """
+    kept = np.ones(held_out.shape[1], bool)
+    for member in np.flatnonzero(costly)[::-1]:
+        without = kept & (np.arange(len(kept)) != member)
+        if not without.any():
+            continue
+        losses = [
+            _mean_loss(nested_blend(held_out[:, some], labels, folds, task=task), labels, task)
+            for some in (kept, without)
+        ]
+        if losses[0] >= losses[1]:
+            kept = without
+    return kept
+
+
+def _mean_loss(guess: np.ndarray, labels: np.ndarray, task: Task) -> float:
+    if task == "regression":
+        return float(np.mean((guess - labels) ** 2))
+    odds = log_odds(guess)
+    return float(np.mean(np.logaddexp(0, odds) - labels * odds))
+
+
+__all__ = ["blend_weights", "earning", "LEAST", "nested_blend", "SHRINKAGE"]

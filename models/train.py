@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +34,7 @@ from cinchona.models.scorers import endpoints_of
 from cinchona.models.start_choice import AUTO, choose_start
 from cinchona.models.starting import starting_encoder
 from cinchona.models.task_loss import task_loss
-from cinchona.models.threads import one_torch_thread
+from cinchona.models.threads import one_torch_thread, side_by_side
 from cinchona.models.training_state import EpochRecord
 from cinchona.models.uncertainty.kinds import likelihood_of
 from cinchona.progress import Progress, progress
@@ -107,7 +105,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
             watch.skip(max(epochs - loop.epochs_run, 0))
             return without_outputs(trained, len(table.targets)) if n_auxiliary else trained
 
-        members = _side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
+        members = side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
     endpoints = endpoints_of(table.targets, training.lower_is_better)
     ensemble = GraphEnsemble(members, network=network, endpoints=endpoints, scaling=scaling, features=features)
     ensemble.origin, ensemble.start, ensemble.held_out = origin, choice, held_out_of(ensemble, table, parts)
@@ -152,25 +150,6 @@ def graphs_of(smiles: Sequence[str]) -> list[MolGraph]:
             raise ShapeError(f"compound {text[:80]!r} cannot be featurized: {graph.reason}", expected="curated SMILES")
         graphs.append(graph)
     return graphs
-
-
-def _side_by_side(
-    fit: Callable[[int], GraphNet], size: int, *, workers: int | None, stop: threading.Event
-) -> list[GraphNet]:
-    # Threads, not processes: torch lets the interpreter go while it computes, and nothing has to be sent anywhere.
-    with ThreadPoolExecutor(min(size, workers or _cores()), thread_name_prefix="fit") as pool:
-        pending = [pool.submit(fit, member) for member in range(size)]
-        try:
-            return [future.result() for future in pending]
-        except BaseException:  # one failed, or the user interrupts: the others end too
-            stop.set()
-            for future in pending:
-                future.cancel()
-            raise
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _features(table: AssayTable, split: Split, network: GraphNetConfig) -> MoleculeFeatures | None:

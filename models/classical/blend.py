@@ -16,6 +16,7 @@ from cinchona.models.classical.forests import ForestMember
 from cinchona.models.classical.inputs import Basis, Inputs, Molecules
 from cinchona.models.classical.members import Member, logistic
 from cinchona.models.classical.neighbours import NeighbourMember
+from cinchona.models.classical.networks import NetworkMember
 from cinchona.models.classical.svm import KernelMember
 from cinchona.models.fingerprinting import parsed_molecules
 from cinchona.models.scorers import ArrayScorer, Predictions
@@ -24,7 +25,7 @@ from cinchona.records import CompoundBatch, Endpoint
 _BLOCK: Final = 512
 _SUREST: Final = 2e-3
 _KINDS: Final[Mapping[str, type[Member]]] = {
-    kind.kind: kind for kind in (KernelMember, NeighbourMember, ForestMember, BoostedMember)
+    kind.kind: kind for kind in (KernelMember, NeighbourMember, ForestMember, BoostedMember, NetworkMember)
 }
 
 

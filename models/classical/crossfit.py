@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,7 +13,15 @@ from cinchona.models.classical.members import Labels, Learner
 from cinchona.records import Endpoint
 
 
-def cross_predict(learner: Learner, inputs: Inputs, labels: Labels, folds: np.ndarray, *, seed: int) -> np.ndarray:
+def cross_predict(
+    learner: Learner,
+    inputs: Inputs,
+    labels: Labels,
+    folds: np.ndarray,
+    *,
+    seed: int,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> np.ndarray:
     """Predict each fold by a model that was fitted to all other compounds.
 
     Args:
@@ -22,6 +30,7 @@ def cross_predict(learner: Learner, inputs: Inputs, labels: Labels, folds: np.nd
         labels: Their labels; those without one are neither fitted to nor predicted.
         folds: Fold of each compound, int64, shape (n,); -1 for those that are only fitted to.
         seed: Seed of everything random.
+        goes_on: Asked before each fit; the rest stays without prediction once it says no.
 
     Returns:
         float64, shape (n,); NaN where there is no prediction.
@@ -31,6 +40,8 @@ def cross_predict(learner: Learner, inputs: Inputs, labels: Labels, folds: np.nd
     for fold in range(int(folds.max(initial=-1)) + 1):
         fitted, here = known[folds[known] != fold], known[folds[known] == fold]
         if len(fitted) and len(here):
+            if not goes_on():
+                break
             member = learner.fit(inputs, labels, fitted, seed=seed)
             out[here] = member.predict(inputs.take(here))
     return out

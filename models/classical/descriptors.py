@@ -20,7 +20,11 @@ def descriptors(molecules: Sequence[Chem.Mol]) -> np.ndarray:
 
     0 stands where one is not defined, as partial charges of metals are not.
     """
-    rows = descriptor_matrix(molecules, quick_descriptors())
+    return finite(descriptor_matrix(molecules, quick_descriptors()))
+
+
+def finite(rows: np.ndarray) -> np.ndarray:
+    """0 for what is not finite, and all else cut to a million; float32, the shape of ``rows``."""
     kept: np.ndarray = np.clip(np.where(np.isfinite(rows), rows, 0.0), -_LARGEST, _LARGEST).astype(np.float32)
     return kept
 

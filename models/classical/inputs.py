@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.descriptors import quick_descriptors
+from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
+from cinchona.datasets.descriptors import descriptor_matrix, quick_descriptors
 from cinchona.datasets.fingerprints import SIZE, morgan_bits
 from cinchona.models.classical.counts import Counts, References, count_substructures
-from cinchona.models.classical.descriptors import descriptors, quantiles_of, ranked
+from cinchona.models.classical.descriptors import finite, quantiles_of, ranked
 from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
 
 BITS: Final = "bits"
@@ -56,8 +57,18 @@ class Molecules:
 
     @cached_property
     def descriptors(self) -> np.ndarray:
-        """RDKit descriptors, float32, shape (n, d)."""
-        return descriptors(self._molecules)
+        """RDKit descriptors, always finite, float32, shape (n, d)."""
+        return finite(self.plain_descriptors)
+
+    @cached_property
+    def plain_descriptors(self) -> np.ndarray:
+        """RDKit descriptors as they come, shape (n, d); NaN where one is not defined."""
+        return descriptor_matrix(self._molecules, quick_descriptors())
+
+    @cached_property
+    def codes(self) -> CodedMolecules:
+        """The molecules as graph networks see them."""
+        return codes_of_many(self._molecules)
 
     def table(self, layout: str) -> np.ndarray:
         """Folded counts and descriptors side by side, float32, shape (n, width)."""
@@ -208,6 +219,14 @@ class Inputs:
             self._tables[layout] = self._molecules.table(layout)
         return self._tables[layout]
 
+    def descriptors(self) -> np.ndarray:
+        """RDKit descriptors as they come, shape (n, d); NaN where one is not defined."""
+        return self._molecules.plain_descriptors
+
+    def codes(self) -> CodedMolecules:
+        """The molecules as graph networks see them."""
+        return self._molecules.codes
+
     def on(self, basis: Basis) -> Inputs:
         """The same molecules before another basis of the same compounds; what is computed stays."""
         other = Inputs(self._molecules, basis)
@@ -235,6 +254,13 @@ class _Part(Inputs):
     def table(self, layout: str) -> np.ndarray:
         part: np.ndarray = self._whole.table(layout)[self._rows]
         return part
+
+    def descriptors(self) -> np.ndarray:
+        part: np.ndarray = self._whole.descriptors()[self._rows]
+        return part
+
+    def codes(self) -> CodedMolecules:
+        return take(self._whole.codes(), self._rows)
 
     def take(self, rows: np.ndarray) -> Inputs:
         return _Part(self._whole, self._rows[rows])

@@ -19,6 +19,7 @@ from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.choosing import BLEND, decide
 from cinchona.models.classical.fitting import molecules_of
 from cinchona.models.classical.forests import ForestLearner
+from cinchona.models.classical.inputs import Basis, Inputs
 from cinchona.models.classical.members import Labels
 from cinchona.models.classical.neighbours import NeighbourLearner
 from cinchona.models.classical.svm import SvmLearner
@@ -31,7 +32,7 @@ VALUES[::9, 1] = np.nan
 QUICK = ChoiceConfig(seconds=300, folds="random")
 
 
-def few(n, n_targets, *, workers):
+def few(n, n_targets, *, workers, networks=True):
     return [SvmLearner("environments"), NeighbourLearner("environments", k=3), ForestLearner("bits", n_trees=5, workers=1)]  # fmt: skip
 
 
@@ -120,15 +121,24 @@ def test_a_clock_counts_what_is_promised(monkeypatch):
     assert (clock.spent, clock.left) == (4.0, 3.0)
 
 
-def test_forecasts_grow_as_the_learner_says():
-    molecules = molecules_of(list(SMILES))
-    labels = [Labels(heavy_atoms(), "regression")]
-    forecast = Forecaster(molecules, labels, folds=5, seed=0)
-    learner = NeighbourLearner("environments")
-    crossed, finals = forecast.seconds(learner)
-    assert crossed > finals > 0
-    twice = Forecaster(molecules, labels * 2, folds=5, seed=0).seconds(learner)
-    assert twice[1] > finals * 0.5
+def test_forecasts_add_up_over_folds_and_targets():
+    molecules, labels = molecules_of(list(SMILES)), Labels(heavy_atoms(), "regression")
+    learner = SimpleNamespace(kernel="", layout="", costs=lambda *_, wanted, **__: [float(n) for n in wanted])
+    crossed, finals = Forecaster(molecules, [labels], folds=5, seed=0).seconds(learner)
+    assert crossed / finals == pytest.approx(5 * 32 / 40), "five fits to four fifths"
+    assert Forecaster(molecules, [labels] * 2, folds=5, seed=0).seconds(learner) == pytest.approx(
+        (2 * crossed, 2 * finals)
+    )
+
+
+def test_times_grow_as_the_learner_says():
+    learner, molecules = NeighbourLearner("environments"), molecules_of(list(SMILES))
+    inputs = Inputs(molecules, Basis.of(molecules, ["environments"]))
+    labels, rows = Labels(heavy_atoms(), "regression"), np.arange(len(SMILES))
+    same, double, few_rows = learner.costs(inputs, labels, rows, wanted=[40, 80, 1], seed=0)
+    assert same > 0
+    assert double / same == pytest.approx(2**learner.growth)
+    assert few_rows / same == pytest.approx(0.2**learner.growth)
 
 
 @given(st.integers(0, 50), st.integers(2, 40))

@@ -33,7 +33,7 @@ def write_table(path):
 def trained(tmp_path_factory):
     base = tmp_path_factory.mktemp("chosen")
     table = write_table(base / "assay.csv")
-    settings = quick("choice.model=auto", "choice.seconds=5")
+    settings = quick("choice.model=auto", "choice.seconds=5", "choice.networks=false")
     return base, settings, train(table, targets=TARGETS, out=base / "model", settings=settings, seed=3)
 
 
