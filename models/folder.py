@@ -248,6 +248,7 @@ _KINDS: Final = {
     "mean": ("baselines", "MeanScorer"),
     "blend": ("classical.blend", "BlendScorer"),
     "deepchem": ("deepchem_bridge.scorer", "DeepChemScorer"),
+    "few-shot": ("fewshot", "FewShotScorer"),
 }
 """Module and class of each kind; only the one that is opened is imported, since some bring large libraries."""
 

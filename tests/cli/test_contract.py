@@ -19,6 +19,7 @@ CONTRACT = {
     "train": (["TABLE"], {"--target", "--out", "--seed", "--model"}),
     "tune": (["TABLE"], {"--target", "--out", "--trials", "--seconds", "--seed"}),
     "pretrain": (["LIBRARY..."], {"--out", "--seed"}),
+    "fewshot": (["ACTIVES..."], {"--background", "--sample", "--out", "--seed"}),
     "screen": (
         ["LIBRARY..."],
         {"--model", "--out", "--seed", "--objective", "--cascade", "--dry-run", "--profile", "--array"},
@@ -108,7 +109,7 @@ class TestNames:
         }
         assert {path: names for path, names in required.items() if names} == {
             "train": {"--target", "--out"}, "screen": {"--model", "--out"}, "predict": {"--model"},
-            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "tune": {"--target", "--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
+            "evaluate": {"--model", "--target"}, "pretrain": {"--out"}, "fewshot": {"--out"}, "tune": {"--target", "--out"}, "data prepare": {"--out"}, "models register": {"--name"}, "models import": {"--out"}, "models export": {"--out"},
             "domain": {"--model"}, "calibrate": {"--model", "--out"},
             "work": {"--task", "--of"}, "merge": {"--out"},
         }  # fmt: skip

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "train": ("cinchona.cli.train", "Train a model on an assay table."),
     "tune": ("cinchona.cli.tune", "Search for the settings of a network."),
     "pretrain": ("cinchona.cli.pretrain", "Teach an encoder chemistry from structures alone."),
+    "fewshot": ("cinchona.cli.fewshot", "Make a ranker from a few actives."),
     "screen": ("cinchona.cli.screen", "Score a compound library and keep the best."),
     "work": ("cinchona.cli.work", "Do one task's share of a screen that was planned as an array."),
     "resume": ("cinchona.cli.resume", "Go on with an interrupted screen."),
