@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from markupsafe import Markup
@@ -23,6 +25,7 @@ from cinchona.screening.synthons.plan import SpacePlan
 _HITS: Final = 100
 _REAGENTS: Final = 12
 _REJECTS: Final = 20
+_ENDPOINTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class SpaceView:
     histogram: Markup
     score_note: str
     audit: str
+    tables: str
     rejects: list[tuple[str, str, str, str]]
     hits: list[Drawn]
     legend: Markup
@@ -78,7 +82,7 @@ def write_space_report(folder: RunFolder, plan: SpacePlan, totals: SpaceTotals) 
 def _view(folder: RunFolder, plan: SpacePlan, totals: SpaceTotals) -> SpaceView:
     hits, rejects = pq.read_table(folder.hits), pq.read_table(folder.rejects)
     manifest = Manifest.model_validate_json(folder.manifest.read_bytes())
-    histogram = totals.histogram
+    histogram, endpoints = totals.histogram, _endpoints(hits)
     last = float(hits["score"][-1].as_py()) if hits.num_rows else None
     top = rejects.take(pc.sort_indices(rejects, [("combinations", "descending")]).slice(0, _REJECTS)).to_pylist()
     explained = explain_hits(plan.model, hits.slice(0, _HITS), manifest.config, size=SIZE)
@@ -87,13 +91,14 @@ def _view(folder: RunFolder, plan: SpacePlan, totals: SpaceTotals) -> SpaceView:
         title=f"Screen of the space {plan.name}",
         subtitle=f"with {plan.model.name}, {manifest.created:%d %B %Y %H:%M} UTC",
         figures=_figures(plan, totals, hits.num_rows),
-        remarks=_remarks(plan, totals, hits.num_rows),
+        remarks=_remarks(plan, totals, hits.num_rows) + _outside(hits, endpoints),
         histogram=Markup(histogram_svg(histogram.edges.tolist(), histogram.counts, label="score", mark=last)),  # noqa: S704 - drawn by us
         score_note=f"Scores of all {totals.scored:,} products, ranked by {plan.model.objective}; higher is better. "
         "The dashed line is the score of the last hit.",
         audit=_audit(totals),
+        tables=_tables(plan),
         rejects=[(r["reaction"], r["reagent"], r["reason"], f"{r['combinations']:,}") for r in top],
-        hits=[_hit(row, explained.pictures) for row in hits.slice(0, _HITS).to_pylist()],
+        hits=[_hit(row, endpoints, explained.pictures) for row in hits.slice(0, _HITS).to_pylist()],
         legend=explained.legend,
         explanation_note=explained.note,
         roles=_roles(folder),
@@ -111,7 +116,7 @@ def _figures(plan: SpacePlan, totals: SpaceTotals, hits: int) -> list[tuple[str,
         ("audited products", f"{totals.audit.products:,}"),
     ]
     if totals.seconds > 0:
-        figures.append(("products per second and worker", f"{totals.scored / totals.seconds:,.0f}"))
+        figures.append(("products per CPU second, audit included", f"{totals.scored / totals.seconds:,.0f}"))
     return figures
 
 
@@ -132,6 +137,15 @@ def _remarks(plan: SpacePlan, totals: SpaceTotals, hits: int) -> list[str]:
     return remarks
 
 
+def _outside(hits: pa.Table, endpoints: Sequence[str]) -> list[str]:
+    """Say how many hits lie outside the domain of the model."""
+    told = [f"{name}_in_domain" for name in endpoints if f"{name}_in_domain" in hits.schema.names]
+    outside = max((int(pc.sum(pc.equal(hits[name], 0)).as_py() or 0) for name in told), default=0)
+    return (
+        [f"{outside:,} of {hits.num_rows:,} hits lie outside the applicability domain of the model."] if outside else []
+    )
+
+
 def _audit(totals: SpaceTotals) -> str:
     audit = totals.audit
     text = (
@@ -148,11 +162,44 @@ def _audit(totals: SpaceTotals) -> str:
     return text
 
 
-def _hit(row: dict[str, object], explained: Mapping[str, Markup]) -> Drawn:
+def _hit(row: dict[str, Any], endpoints: Sequence[str], explained: Mapping[str, Markup]) -> Drawn:
     built = row.get("score_built")
-    more = f"built: {built:.5g}" if isinstance(built, float) else ""
+    more = [f"built: {built:.5g}"] if isinstance(built, float) else []
+    more += [_trust(row, name) for name in endpoints[:_ENDPOINTS]]
     smiles = str(row["parent_smiles"])
-    return Drawn(explained.get(smiles) or _picture(smiles), str(row["compound_id"]), f"{row['score']:.5g}", more)
+    return Drawn(
+        explained.get(smiles) or _picture(smiles), str(row["compound_id"]), f"{row['score']:.5g}", "; ".join(more)
+    )
+
+
+def _endpoints(hits: pa.Table) -> list[str]:
+    """Columns of endpoints for which the hits say how far to trust them."""
+    names = set(hits.schema.names)
+    return [n for n in hits.schema.names if {f"{n}_uncertainty", f"{n}_lower", f"{n}_in_domain"} & names]
+
+
+def _trust(row: Mapping[str, Any], name: str) -> str:
+    """Value of an endpoint with its uncertainty, interval and whether the product is in the domain, as far as the model tells."""
+    value, spread = row[name], row.get(f"{name}_uncertainty")
+    low, high = row.get(f"{name}_lower"), row.get(f"{name}_upper")
+    text = f"{name} {value:.4g}"
+    if spread is not None and math.isfinite(spread):
+        text += f" \N{PLUS-MINUS SIGN} {spread:.2g}"
+    if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
+        text += f" ({low:.4g} to {high:.4g})"
+    return text + {1: ", inside the domain", 0: ", outside the domain"}.get(row.get(f"{name}_in_domain", -1), "")
+
+
+def _tables(plan: SpacePlan) -> str:
+    """What the run expected of its tables."""
+    made: Mapping[str, Any] | None = plan.notes.get("tables")
+    if not made:
+        return ""
+    return (
+        f"{made['cells']:,} cells of reagents that are put together in one way; tables of the largest tell {made['classes']:,} classes of "
+        f"reagents apart in {made['table_rows']:,} rows ({made['table_bytes'] / 1e6:,.1f} MB). "
+        f"Expected, without the audit, were {made['expected_products_per_second']:,.0f} products per CPU second."
+    )
 
 
 def _roles(folder: RunFolder) -> list[RoleView]:

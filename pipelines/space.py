@@ -164,6 +164,7 @@ def _carry_out(job: _Job, tracker: Tracker) -> SpaceResult:
     with tracker.run(f"screen {plan.name}"[:100], kind="screen", tags=_tags(plan)) as run:
         run.log_params({"products": plan.offered, "units": plan.units, "screen.top_k": plan.top_k,
                         "space.audit": plan.space.audit, "seed": plan.seed})  # fmt: skip
+        run.log_metrics({name: float(value) for name, value in plan.notes.get("tables", {}).items()})
         run.log_dataset(plan.name, digest=plan.digest, source=plan.name, context="library")
         folder.success.unlink(missing_ok=True)
         _execute(job, [unit for unit in plan_units(space) if unit.number not in done], run)

@@ -5,30 +5,24 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import psutil
 
-from cinchona.models.additive import AdditiveModel, QuickHead, additive_form, quick_head
-from cinchona.models.engine.gemm import Gemm, chosen_gemm, gemm
-from cinchona.models.threads import product_thread
+from cinchona.models.additive import additive_form
+from cinchona.models.engine.gemm import chosen_gemm
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import scorer_source
+from cinchona.pipelines.space_trial import SpaceTrial, try_space
 from cinchona.protocols import Scorer
 from cinchona.screening.executors.choose import n_workers
-from cinchona.screening.synthons.cells import Cell
 from cinchona.screening.synthons.ordinary import score_products
-from cinchona.screening.synthons.scan import CellScan
-from cinchona.screening.synthons.search import TABLE_BYTES
 from cinchona.screening.synthons.space import SynthonSpace
-from cinchona.screening.synthons.tables import CellTables, by_size
-from cinchona.screening.synthons.units import fixed_roles, plan_units
+from cinchona.screening.synthons.store import CACHE_BYTES
+from cinchona.screening.synthons.units import plan_units
 
-_CELLS: Final = 4
-_CHOICES: Final = 3
+_TRIED: Final = 4
 _BUILT: Final = 500
 
 
@@ -80,32 +74,37 @@ def estimate_space(space: str | Path, *, model: str | Path | Scorer, settings: S
     loaded = SynthonSpace.load(Path(space))
     loading = time.process_time() - begun
     scorer = scorer_source(model, chosen.screen.objective).open()
-    form = additive_form(scorer)
-    cells = [b for a in loaded.assays for b in a.blocks if isinstance(b, Cell)]
-    if isinstance(form, str):
-        trial, width = _Trial(_built(loaded, scorer), 0, 0), 0
-    else:
-        with product_thread(chosen_gemm()):
-            trial = _scored(cells, form, quick_head(form, scorer.objective), gemm(chosen_gemm()))
-        width = form.width
+    trial = try_space(loaded, scorer, chosen_gemm(), top_k=chosen.screen.top_k, tried=_TRIED)
+    seconds = (
+        _built(loaded, scorer)
+        if trial is None and len(loaded)
+        else 0.0
+        if trial is None
+        else trial.expected_cpu_seconds
+    )
     units = len(plan_units(loaded))
     workers = n_workers(chosen.executor)
-    cpu = trial.seconds + loading * min(workers, max(1, units))
+    cpu = seconds + loading * (1 + min(workers, units))
     return SpaceEstimate(
         products=loaded.offered,
         without_product=loaded.offered - len(loaded) + sum(a.impossible for a in loaded.assays),
         reagents=sum(sum(a.sizes) for a in loaded.assays),
-        cells=len(cells),
+        cells=0 if trial is None else trial.cells,
         units=units,
         workers=workers,
-        classes=trial.classes,
-        table_rows=trial.rows,
+        classes=0 if trial is None else trial.classes,
+        table_rows=0 if trial is None else trial.table_rows,
         cpu_seconds=cpu,
         hours=cpu / max(1, min(workers, units)) / 3600,
-        memory_per_worker=psutil.Process(os.getpid()).memory_info().rss + trial.rows * width * 4,
-        products_per_second=len(loaded) / trial.seconds if trial.seconds else 0.0,
-        exact_parts=not isinstance(form, str),
+        memory_per_worker=psutil.Process(os.getpid()).memory_info().rss + _held(trial),
+        products_per_second=len(loaded) / seconds if seconds else 0.0,
+        exact_parts=not isinstance(additive_form(scorer), str),
     )
+
+
+def _held(trial: SpaceTrial | None) -> int:
+    """Bytes of tables that a worker holds: those of many choices of reagents, as far as they are kept."""
+    return 0 if trial is None else min(CACHE_BYTES, trial.table_bytes * max(1, trial.cells))
 
 
 def _built(space: SynthonSpace, scorer: Scorer) -> float:
@@ -115,51 +114,6 @@ def _built(space: SynthonSpace, scorer: Scorer) -> float:
     begun = time.process_time()
     score_products(space, scorer, numbers)
     return (time.process_time() - begun) / len(numbers) * len(space)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """What scoring a few products of a cell took."""
-
-    seconds: float
-    """Processor seconds that the whole cell is expected to take."""
-    rows: int
-    """Rows of its tables."""
-    classes: int
-    """Classes of reagents that they tell apart."""
-
-
-def _scored(cells: list[Cell], model: AdditiveModel, head: QuickHead | None, multiply: Gemm) -> _Trial:
-    """Processor seconds of all cells, and the largest tables, from the largest cells."""
-    largest = sorted(cells, key=lambda cell: -cell.products)[:_CELLS]
-    if not largest:
-        return _Trial(0.0, 0, 0)
-    first = largest[0]
-    _timed(first.only(by_size(first)[0], np.arange(1)), fixed_roles(first), model, head, multiply)  # loops compile
-    trials = [_timed(cell, fixed_roles(cell), model, head, multiply) for cell in largest]
-    share = sum(cell.products for cell in cells) / sum(cell.products for cell in largest)
-    seconds = sum(trial.seconds for trial in trials) * share
-    return _Trial(seconds, max(t.rows for t in trials), max(t.classes for t in trials))
-
-
-def _timed(cell: Cell, fixed: tuple[int, ...], model: AdditiveModel, head: QuickHead | None, multiply: Gemm) -> _Trial:
-    """Score a few choices of fixed reagents, in a piece whose tables fit; most tables are made for the first choice."""
-    whole = cell.products
-    times: list[float] = []
-    products: list[int] = []
-    begun = time.process_time()
-    tables = CellTables(cell, fixed, model, multiply)
-    while tables.table_rows * model.width * 4 > TABLE_BYTES // 4 and len(cell.members[tables.right or 0]) > 1:
-        role = tables.left if tables.right is None else tables.right
-        cell = cell.only(role, np.arange(len(cell.members[role]) // 2))
-        tables = CellTables(cell, fixed, model, multiply)
-    scan = CellScan(tables, head, multiply)
-    for at, _ in zip(product(*(range(len(cell.members[r])) for r in fixed)), range(_CHOICES), strict=False):
-        products.append(sum(block.scores.size for block in scan.blocks(at)))
-        times.append(time.process_time() - begun - sum(times))
-    later = sum(times[1:]) / sum(products[1:]) if len(times) > 1 else times[0] / products[0]
-    seconds = times[0] + later * (cell.products - products[0])
-    return _Trial(seconds * whole / cell.products, tables.table_rows, tables.classes)
 
 
 __all__ = ["SpaceEstimate", "estimate_space"]

@@ -16,6 +16,7 @@ from cinchona.manifest import mask_secrets
 from cinchona.models.additive import additive_form
 from cinchona.models.engine.gemm import chosen_gemm
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.space_trial import try_space
 from cinchona.protocols import Scorer
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.identity import decisive_versions, differences, mismatch
@@ -76,6 +77,9 @@ def planned_space(
     form = additive_form(scorer)
     if isinstance(form, str):
         _warn_of_building(form, len(space), path)
+    elif trial := try_space(space, scorer, plan.product, top_k=plan.top_k):
+        logger.info("%s: %s", path.name, trial)
+        plan = plan.model_copy(update={"notes": plan.notes | {"tables": trial.record()}})
     write_text(folder.plan, plan.model_dump_json(indent=2) + "\n")
     return plan
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -40,19 +41,22 @@ class SpaceResult:
     built: int
     """Products that had to be built, since parts did not tell."""
     products_per_second: float
-    """Products scored in a second of one worker."""
+    """Products scored in a second of processor time, the audit included."""
     plan: str
     """Fingerprint of the plan."""
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    """What the compile step found, see :class:`cinchona.pipelines.space_trial.SpaceTrial`; empty without tables."""
     run_id: str = ""
     """Id of the tracked run."""
 
     def record(self) -> dict[str, Any]:
         """Figures and the first hits as plain data."""
         names = ["rank", "compound_id", "parent_smiles", "score"]
-        plain = {name: getattr(self, name) for name in self.__slots__ if name not in {"hits", "folder"}}
+        plain = {name: getattr(self, name) for name in self.__slots__ if name not in {"hits", "folder", "tables"}}
         return {
             "folder": str(self.folder),
             **plain,
+            **self.tables,
             "hits": self.hits.num_rows,
             "report": str(self.folder / "report.html"),
             "best": self.hits.slice(0, 10).select(names).to_pylist(),
@@ -89,6 +93,7 @@ class SpaceResult:
             built=totals.built,
             products_per_second=totals.scored / totals.seconds if totals.seconds else 0.0,
             plan=plan.fingerprint,
+            tables=plan.notes.get("tables", {}),
             run_id=run_id,
         )
 

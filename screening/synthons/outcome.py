@@ -62,7 +62,7 @@ class SpaceTotals:
     divided: int = 0
     """Blocks that were divided because built products differed."""
     seconds: float = 0.0
-    """Working time of all workers."""
+    """Processor time of all workers, seconds."""
     histogram: ScoreHistogram = field(default_factory=ScoreHistogram)
     """All scores."""
     best: tuple[np.ndarray, np.ndarray] = field(

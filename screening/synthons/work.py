@@ -67,12 +67,12 @@ class UnitWork:
         done = read_result(folder, plan, unit.number)
         if done is not None:
             return UnitDone.of(unit.number, done[0])
-        begun = time.perf_counter()
+        begun = time.process_time()
         with product_thread(plan.product):
             result = _search(self.root, plan, self.source).run(unit)
         if not is_current(folder.lease, self.epoch):
             raise LockedError("another driver has taken the run over", where=self.root)
-        commit_result(folder, plan.fingerprint, unit.number, result, time.perf_counter() - begun)
+        commit_result(folder, plan.fingerprint, unit.number, result, time.process_time() - begun)
         return UnitDone.of(unit.number, result)
 
 

@@ -17,6 +17,7 @@ from rdkit import Chem
 from small_spaces import ACIDS, AMINES, brute_force, random_model, run_until_killed, write_space
 
 from cinchona.errors import InputError, PlanMismatchError, RunInterrupted
+from cinchona.models.additive import additive_form
 from cinchona.models.folder import save_model
 from cinchona.pipelines import space_plan
 from cinchona.pipelines.config import Settings
@@ -64,6 +65,15 @@ def test_a_run_gives_the_best_products_of_brute_force(tmp_path: Path, model_fold
     assert result.largest_difference < 1e-5
     assert result.audited > 20
     assert "t0_uncertainty" in result.hits.column_names
+    record, plan = result.record(), load_space_plan(RunFolder(tmp_path / "run"))
+    assert 5 < record["classes"] <= 20
+    assert record["table_rows"] >= record["classes"]
+    assert record["table_bytes"] == record["table_rows"] * additive_form(random_model(members=2)).width * 4
+    assert record["expected_products_per_second"] * record["expected_cpu_seconds"] == pytest.approx(plan.numbered)
+    shown = (tmp_path / "run" / "report.html").read_text()
+    assert f"{record['classes']:,} classes of reagents" in shown
+    assert "t0 " in shown
+    assert "\N{PLUS-MINUS SIGN}" in shown
     reagents = pq.read_table(tmp_path / "run" / "reagents.parquet").to_pylist()
     first = next(r for r in reagents if r["role"] == 1)
     mine = [s for n, s in zip(known.numbers.tolist(), known.scores.score.tolist(), strict=True)
