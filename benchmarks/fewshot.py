@@ -87,7 +87,7 @@ def main() -> None:
         path.name.split("cmp_list_")[1].removesuffix("_actives.dat.gz")
         for path in asked.data.glob("*/*_actives.dat.gz")
     }
-    names = sorted(asked.targets or there & set(lists["name"]))
+    names = asked.targets or sorted(there & set(lists["name"]))
     found: list[dict] = []
     for name in names:
         kept = asked.cache / f"{name}-{asked.lists}.json"
@@ -140,10 +140,11 @@ def ours(chosen: np.ndarray, out: np.ndarray, whole: Ranked, ranked: np.ndarray)
         yield name, scores[ranked]
 
 
-def similarities(actives: list, decoys: list) -> np.ndarray:
+def similarities(actives: list, decoys: list | Counts) -> np.ndarray:
     """Tanimoto similarities of the actives to actives and decoys, float32; they rank as Dice's do."""
-    if hasattr(actives[0], "GetNonzeroElements"):
-        return References(as_counts(actives)).similarity(as_counts([*actives, *decoys])).T
+    if isinstance(decoys, Counts):
+        own = as_counts(actives)
+        return References(own).similarity(joined(own, decoys)).T
     return np.array([BulkTanimotoSimilarity(one, [*actives, *decoys]) for one in actives], np.float32)
 
 
@@ -188,7 +189,10 @@ class Decoys:
 
     def __init__(self, molecules: Rows) -> None:
         self.size = len(molecules)
-        self.prints = {name: [make(mol) for mol in molecules] for name, make in FINGERPRINTS.items()}
+        self.prints: dict[str, list | Counts] = {}
+        for name, make in FINGERPRINTS.items():
+            found = [make(mol) for mol in molecules]
+            self.prints[name] = as_counts(found) if hasattr(found[0], "GetNonzeroElements") else found
         self.counts = {family: count_substructures(molecules, family) for family in FAMILIES}
 
 

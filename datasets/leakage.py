@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from cinchona.datasets.assay import AssayTable
-from cinchona.datasets.fingerprints import morgan_packed, nearest
+from cinchona.datasets.overlap import Overlap, overlap
 from cinchona.datasets.scaffolds import NO_SCAFFOLD, scaffolds
 from cinchona.datasets.splits import Split
-from cinchona.datasets.standardize import inchikey
 
 BINS: Final = 20
 """Bars of the histogram of similarities, of equal width in [0, 1]."""
-
-_SKELETON: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,8 @@ class LeakageReport:
     duplicates: int
     """Test compounds whose canonical SMILES is in training."""
     twins: int
-    """Test compounds whose InChIKey agrees with one in training in the first block (same skeleton; other stereo,
-    isotopes, protons or tautomer) and that are no duplicates."""
+    """Test compounds of which training has another form (other stereo, isotopes or protons, or a tautomer; see
+    :func:`~cinchona.datasets.overlap.overlap`) and that are no duplicates."""
     shared_scaffolds: int
     """Test compounds whose Bemis-Murcko scaffold is in training; those without rings do not count."""
     histogram: tuple[int, ...]
@@ -72,29 +70,25 @@ def leakage_report(table: AssayTable, split: Split) -> LeakageReport:
     """
     known = [table.smiles[k] for k in (*split.train, *split.valid)]
     tested = [table.smiles[k] for k in split.test]
-    exact = np.isin(np.array(tested, object), np.array(known, object)) if tested else np.zeros(0, bool)
-    skeletons = {inchikey(smiles)[:_SKELETON] for smiles in known} - {""}
-    twins = np.array([inchikey(smiles)[:_SKELETON] in skeletons for smiles in tested], bool)
+    return leakage_of(overlap(tested, known), tested, known)
+
+
+def leakage_of(found: Overlap, tested: Sequence[str], known: Sequence[str]) -> LeakageReport:
+    """Sum up what :func:`~cinchona.datasets.overlap.overlap` found between n tested and m known compounds."""
     rings = set(scaffolds(known)) - {NO_SCAFFOLD}
-    similarity = _similarity(tested, known)
+    similarity = found.similarity
     return LeakageReport(
         n_train=len(known),
         n_test=len(tested),
-        duplicates=int(exact.sum()),
-        twins=int((twins & ~exact).sum()),
+        duplicates=int(found.duplicate.sum()),
+        twins=int(found.twin.sum()),
         shared_scaffolds=sum(scaffold in rings for scaffold in scaffolds(tested)),
         histogram=tuple(np.histogram(similarity, bins=BINS, range=(0.0, 1.0))[0].tolist()),
-        median_similarity=float(np.median(similarity)) if tested else float("nan"),
+        median_similarity=float(np.median(similarity)) if len(tested) else float("nan"),
         share_above_0_9=_share(similarity, 0.9),
         share_above_0_7=_share(similarity, 0.7),
         share_above_0_5=_share(similarity, 0.5),
     )
-
-
-def _similarity(tested: list[str], known: list[str]) -> np.ndarray:
-    if not tested or not known:
-        return np.zeros(len(tested), np.float32)
-    return nearest(morgan_packed(tested), morgan_packed(known))[0]
 
 
 def _share(similarity: np.ndarray, threshold: float) -> float:
@@ -102,4 +96,4 @@ def _share(similarity: np.ndarray, threshold: float) -> float:
     return float((similarity >= threshold - 1e-6).mean()) if len(similarity) else 0.0
 
 
-__all__ = ["BINS", "LeakageReport", "leakage_report"]
+__all__ = ["BINS", "leakage_of", "leakage_report", "LeakageReport"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cinchona.datasets.assay import AssayTable, read_assay_table
+from cinchona.datasets.fingerprints import morgan_packed
 from cinchona.errors import ConfigError
 from cinchona.files import atomic_path
 from cinchona.models.calibration.checking import check_trust
@@ -20,6 +21,7 @@ from cinchona.models.evaluation import evaluate_predictions, evaluations_table
 from cinchona.models.scorers import ArrayScorer
 from cinchona.pipelines.calibrating import exact_labels
 from cinchona.pipelines.config import Settings
+from cinchona.pipelines.leakage import audit, known_compounds
 from cinchona.pipelines.predict import opened
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
 from cinchona.pipelines.reliability import reliability_figures, told
@@ -29,6 +31,8 @@ from cinchona.protocols import Scorer, Tracker
 from cinchona.records import CompoundBatch, Endpoint
 from cinchona.screening.csvfile import write_csv
 from cinchona.tracking import NullTracker
+
+_LOGGED: Final = ("duplicates", "twins", "shared_scaffolds", "median_similarity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ class Evaluated:
     """Compounds with a prediction."""
     figures: tuple[dict[str, Any], ...]
     """Metrics with 95 % intervals: target, model, metric, estimate, lower, upper, n, note."""
+    leakage: dict[str, Any] | None = None
+    """What the table has in common with training (:class:`~cinchona.datasets.leakage.LeakageReport`), a ``summary`` in words, and the
+    figures ``without`` the compounds in common; None where the training compounds are not known."""
     calibration: tuple[dict[str, Any], ...] = ()
     """How far intervals and probabilities keep their promise here: records of
     :func:`~cinchona.models.calibration.checking.check_trust`; empty for a model without intervals."""
@@ -57,6 +64,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
     *,
     model: str | Path | Scorer,
     targets: Sequence[str],
+    training: str | Path | pa.Table | pd.DataFrame | None = None,
     out: str | Path | None = None,
     settings: Settings | None = None,
     seed: int = 0,
@@ -65,9 +73,11 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
     """Compare predictions with measurements.
 
     Args:
-        table: Assay table. Whether the model has seen these compounds is not known here; see its leakage report.
+        table: Assay table.
         model: Model folder, or a scorer.
         targets: Measured columns, named as the model's endpoints, or one column for a model of one endpoint.
+        training: The table that the model was trained on, to look for compounds in common; None for the compounds that the model folder
+            keeps, if it keeps any.
         out: Folder for the report and the tables; None writes none.
         settings: Settings for reading and curation; structures are standardized as in training.
         seed: Seed of the bootstrap.
@@ -86,12 +96,16 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
     endpoints = [scorer.endpoints[column] for column in columns]
     promises = _promises(scorer, data, columns)
     figures = evaluate_predictions(data.values, data.censor, {scorer.name: predicted}, endpoints=endpoints, seed=seed)
+    known = known_compounds(model, training, targets=targets, rules=rules, settings=chosen)
+    leaks = None if known is None else audit(data, predicted, known, name=scorer.name, endpoints=endpoints, seed=seed)
     name = Path(table).name if isinstance(table, str | Path) else type(table).__name__
     with (tracker or NullTracker()).run(f"evaluate {scorer.name} on {name}", kind="evaluate") as run:
         run.log_dataset(name, digest=data.digest, source=name, context="test")
         run.set_tags({"model_fingerprint": scorer.fingerprint, "seed": str(seed)})
         run.log_metrics({f"{e.metric} {e.target}": e.interval.estimate for e in figures if e.interval})
         run.log_metrics(reliability_figures({"calibration": {"endpoints": promises}}))
+        if leaks:
+            run.log_metrics({f"leakage {key}": float(getattr(leaks.report, key)) for key in _LOGGED})
         run.log_table("figures", evaluations_table(figures))
         Recipe(
             kind="evaluate", inputs=input_names(table), digests=(data.digest,), seed=seed, targets=tuple(targets),
@@ -107,7 +121,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
         ]
         write_evaluation_report(
             Path(out), data, predicted, endpoints=endpoints, figures=figures, facts=facts,
-            known=training_fingerprints(model),
+            known=training_fingerprints(model) if known is None else morgan_packed(known.smiles), leaks=leaks,
         )  # fmt: skip
         _write(Path(out), figures=evaluations_table(figures), predictions=_beside(data, predicted, endpoints))
     return Evaluated(
@@ -116,6 +130,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
         compounds=len(data),
         predicted=int(np.isfinite(predicted).any(axis=1).sum()),
         figures=tuple(figure.to_json() for figure in figures),
+        leakage=None if leaks is None else leaks.to_json(),
         calibration=tuple(promises),
         out=None if out is None else Path(out),
     )

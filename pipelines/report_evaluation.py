@@ -19,6 +19,8 @@ from cinchona.models.evaluation import Evaluation
 from cinchona.models.folder import is_model_folder, open_scorer
 from cinchona.models.metrics import METRICS
 from cinchona.models.neighbours import NearestNeighbourScorer
+from cinchona.pipelines.leakage import Audit
+from cinchona.pipelines.report_leakage import LeakageView, leakage_view
 from cinchona.pipelines.report_metrics import MetricsTable, metrics_tables
 from cinchona.pipelines.report_training import Miss, Picture, largest_misses, target_pictures
 from cinchona.records import Endpoint
@@ -59,13 +61,15 @@ class EvaluationView:
     subtitle: str
     tables: list[MetricsTable]
     pictures: list[Picture]
+    leakage: LeakageView | None
+    """None where the training compounds are not known."""
     nearness: list[Nearness]
     cliffs: list[tuple[str, CliffReport]]
     misses: list[Miss]
     facts: list[tuple[str, str]]
 
 
-def evaluation_view(
+def evaluation_view(  # noqa: PLR0913 - what a report shows
     data: AssayTable,
     predicted: np.ndarray,
     *,
@@ -73,6 +77,7 @@ def evaluation_view(
     figures: Sequence[Evaluation],
     facts: Sequence[tuple[str, str]],
     known: np.ndarray | None = None,
+    leaks: Audit | None = None,
 ) -> EvaluationView:
     """Put a report together.
 
@@ -83,6 +88,7 @@ def evaluation_view(
         figures: Metrics of the model.
         facts: Name and value of what a reader wants to know of model and data; ``model`` and ``data`` among them.
         known: Packed Morgan fingerprints of the training compounds, uint8, shape (m, b); None where they are not known.
+        leaks: What the compounds have in common with training; None where that is not known.
     """
     long, told = long_table(data, predicted, endpoints), dict(facts)
     return EvaluationView(
@@ -90,6 +96,7 @@ def evaluation_view(
         subtitle=f"on {told.get('data', 'a table')}",
         tables=metrics_tables({"metrics": [figure.to_json() for figure in figures]}),
         pictures=list(target_pictures(long)),
+        leakage=None if leaks is None else leakage_view(data, leaks, figures),
         nearness=[] if known is None or not len(known) else list(_nearness(data, predicted, endpoints, known)),
         cliffs=list(_cliffs(data, predicted, endpoints)),
         misses=list(largest_misses(long)),

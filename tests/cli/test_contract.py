@@ -31,7 +31,7 @@ CONTRACT = {
     "fsck": (["DIR"], {"--repair"}),
     "predict": (["LIBRARY..."], {"--model", "--out", "--seed", "--level"}),
     "explain": (["MODEL", "COMPOUNDS..."], {"--endpoint", "--out", "--seed"}),
-    "evaluate": (["TABLE"], {"--model", "--target", "--out", "--seed"}),
+    "evaluate": (["TABLE"], {"--model", "--target", "--training", "--out", "--seed"}),
     "calibrate": (["[TABLE]"], {"--model", "--target", "--level", "--out", "--seed"}),
     "domain": (["LIBRARY..."], {"--model", "--out", "--seed"}),
     "data list": ([], set()),

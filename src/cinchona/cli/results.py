@@ -41,7 +41,8 @@ def show_fit(common: Common, result: TrainResult | Evaluated) -> None:
         return
     data: dict[str, Any] = plain(result)
     figures, choices, checks = data.pop("figures"), data.pop("choices", ()), data.pop("calibration", ())
-    show_record(data)
+    leaks = data.pop("leakage", None)
+    show_record(data if leaks is None else {**data, "in common with training": leaks["summary"]})
     if choices:
         show_table(choices, title="What was tried, and why it has its weight")
     show_figures(figures)
