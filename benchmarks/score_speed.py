@@ -7,7 +7,8 @@ of atoms), the default D-MPNN of Chemprop 2.3.1 (300 units, depth 3) trained on 
 molecules of them. All rates are marginal: CPU time of a large run less that of a small one, start-up told apart; user and
 system time of all processes; the runs of the sides take turns, the median of three counts.
 
-The peer's environment holds ``chemprop==2.3.1``, ``torch==2.13.0``, ``rdkit==2026.3.5`` and its C++ featurizer. DeepChem runs in this
+Every measurement is kept in ``seconds.json`` in the folder, so that a run that was broken off goes on where it was; remove the file to
+measure anew. The peer's environment holds ``chemprop==2.3.1``, ``torch==2.13.0``, ``rdkit==2026.3.5`` and its C++ featurizer. DeepChem runs in this
 environment with first weights as drawn, since only its time is measured. Prints Markdown.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import json
 import os
 import random
 import resource
@@ -149,11 +151,7 @@ def end_to_end(asked: argparse.Namespace, files: dict[str, Path], model: Path, c
         "ours, default standardization": lambda size: ours(asked, files[size], model),
         "ours, prepared library": lambda size: ours(asked, prepared[size], model),
     }
-    seconds = {name: {size: list[float]() for size in ("tenth", "all")} for name in sides}
-    for _ in range(asked.repeats):
-        for name, command in sides.items():
-            for size in ("tenth", "all"):
-                seconds[name][size].append(measured(command(size)))
+    seconds = measurements(asked, sides)
     rows = {name: (asked.peer_molecules if is_peer(name) else asked.molecules) * 0.9 for name in sides}
     rate = {
         name: rows[name] / (statistics.median(s["all"]) - statistics.median(s["tenth"])) for name, s in seconds.items()
@@ -169,6 +167,22 @@ def end_to_end(asked: argparse.Namespace, files: dict[str, Path], model: Path, c
         print(f"| {name} | {rate[name]:,.0f} | {start:.1f} | {ratios} |")
     print(f"\nLargest difference from Chemprop on the {asked.peer_molecules:,} molecules that it ran: "
           f"{difference(asked, files, model):.1e}\n", flush=True)  # fmt: skip
+
+
+def measurements(
+    asked: argparse.Namespace, sides: dict[str, Callable[[str], list[str]]]
+) -> dict[str, dict[str, list[float]]]:
+    """CPU seconds of each side and size, one value a round; the sides take turns."""
+    kept = asked.folder / "seconds.json"
+    seconds: dict[str, dict[str, list[float]]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for turn in range(asked.repeats):
+        for name, command in sides.items():
+            for size in ("tenth", "all"):
+                values = seconds.setdefault(name, {}).setdefault(size, [])
+                if len(values) <= turn:
+                    values.append(measured(command(size)))
+                    kept.write_text(json.dumps(seconds))
+    return seconds
 
 
 def is_peer(name: str) -> bool:

@@ -36,14 +36,17 @@ class TextsAsGiven:
     """Graph codes of m structures."""
     places: np.ndarray
     """Which texts they belong to, ascending, int64, shape (m,)."""
+    flags: list[frozenset[str]]
+    """Flags of each text."""
 
 
-def read_as_given(texts: Sequence[str], rules: StandardizeConfig) -> TextsAsGiven:
+def read_as_given(texts: Sequence[str], rules: StandardizeConfig, *, join_equal: bool = True) -> TextsAsGiven:
     """Read distinct texts, plain ones without RDKit.
 
     Args:
         texts: n SMILES or CXSMILES, each different.
         rules: Limits.
+        join_equal: Whether equal compounds get the structure of the first of them.
     """
     parents: list[str | Rejected] = [text.strip() for text in texts]
     within = [str(text) if len(str(text)) <= rules.max_smiles_length else "" for text in parents]
@@ -61,7 +64,8 @@ def read_as_given(texts: Sequence[str], rules: StandardizeConfig) -> TextsAsGive
     at = np.concatenate(kept)
     order = np.argsort(at, kind="stable")
     whole = parts[0] if len(parts) == 1 else take(join(*parts), order)
-    return _joined(TextsAsGiven(parents, whole, at[order]))
+    read = TextsAsGiven(parents, whole, at[order], [frozenset()] * len(texts))
+    return with_first_structures(read) if join_equal else read
 
 
 def parsed_within(smiles: str, rules: StandardizeConfig) -> Chem.Mol | Rejected:
@@ -99,7 +103,7 @@ def _as_molecule(text: str, rules: StandardizeConfig) -> tuple[str | Rejected, C
     return canonical, None if isinstance(again, Rejected) else again
 
 
-def _joined(read: TextsAsGiven) -> TextsAsGiven:
+def with_first_structures(read: TextsAsGiven) -> TextsAsGiven:
     """Give equal compounds the structure of the first of them."""
     valid = np.flatnonzero([not isinstance(parent, Rejected) for parent in read.parents])
     structures = [str(read.parents[k]) for k in valid.tolist()]
@@ -109,4 +113,4 @@ def _joined(read: TextsAsGiven) -> TextsAsGiven:
     return read
 
 
-__all__ = ["TextsAsGiven", "needs_canonical_form", "parsed_within", "read_as_given"]
+__all__ = ["TextsAsGiven", "needs_canonical_form", "parsed_within", "read_as_given", "with_first_structures"]

@@ -67,6 +67,10 @@ class StandardizeConfig(Config):
     flagged, or rejected."""
     tautomer: bool = False
     """Replace the structure by RDKit's canonical tautomer."""
+    canonical: bool = False
+    """Write the structure of every row of a screen as canonical SMILES. By default only where something hangs on it
+    (stereo, hits); the others stay as they are written, and a screen takes about half the time. Assay tables and
+    predictions are canonical either way; prepared libraries have a column of canonical SMILES beside their structures."""
     max_tautomers: int = Field(200, ge=1, le=10_000)
     """Tautomers looked at for one molecule; a molecule with more keeps its form and is flagged."""
     max_transforms: int = Field(200, ge=1, le=10_000)
@@ -81,6 +85,11 @@ class StandardizeConfig(Config):
     """Compare the InChIKeys of a batch: different structures with one key (mostly tautomers) are flagged, never joined."""
     max_smiles_length: int = Field(5_000, ge=16)
     """Characters of the SMILES as given; longer ones are rejected."""
+
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether a screen may keep structures as they are written; tautomers and InChIKeys need canonical ones."""
+        return not (self.canonical or self.tautomer or self.inchikey)
 
 
 class TargetConfig(Config):

@@ -9,14 +9,16 @@ step                     ruled out by
 exclusion                only C, N, O, F, P, S, Cl, Br, I
 hydrogens, isotopes      no hydrogen atoms of their own, no isotope labels
 salts, solvents          one component
-charges                  no charged atom but the two of a nitro group, which the neutralizer leaves as neighbours
-normalization            ordinary valences; no sulfur with three neighbours (sulfoxides) or with two and a double bond;
-                         no carbon with OH and an acyclic double bond to nitrogen (imidic acids); at least two atoms
+charges                  no charged atoms but quaternary nitrogen, and neighbours of opposite charge, which the neutralizer
+                         leaves: nitro groups, N-oxides, nitrones, azides, sulfoxides written with charges
+normalization            ordinary valences; no uncharged sulfur with three neighbours (sulfoxides) or with two and a double
+                         bond; no carbon with OH and an acyclic double bond to nitrogen (imidic acids); at least two atoms
 tartrate                 not exactly four carbons and six oxygens
 =======================  ==========================================================================================
 
-Molecules that are plain but for ammonium, aromatic NH+ and carboxylate-like O- need the neutralizer alone. What is not
-plain goes through the pipeline itself.
+Molecules that are plain but for ammonium, aromatic NH+ and anions that can take a proton need the neutralizer alone; those
+that are plain but for sulfoxides written S=O need that group written with charges as well. What is not plain goes through
+the pipeline itself.
 """
 
 from __future__ import annotations
@@ -31,11 +33,24 @@ from rdkit.Chem import BondType
 
 from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
+from cinchona.datasets.plain_ions import (
+    DOUBLES,
+    FACTS,
+    HYDROXYL,
+    IMINE,
+    NITRO,
+    ORDER,
+    OXYGENS,
+    effort_of_charges,
+    has_neutral_sulfoxide,
+    is_plain_ion,
+    is_sulfoxide,
+)
 
 _C, _N, _O, _P, _S = 6, 7, 8, 15, 16
 _VALENCES: Final = np.zeros(128, np.int64)
 """Ordinary valences by atomic number, as bits."""
-for _element, _bits in ((_C, 1 << 4), (_N, 1 << 3), (_O, 1 << 2), (_P, 1 << 5), (_S, 1 << 2 | 1 << 6)):
+for _element, _bits in ((_C, 1 << 4), (_N, 1 << 3), (_O, 1 << 2), (_P, 1 << 5), (_S, 1 << 2 | 1 << 4 | 1 << 6)):
     _VALENCES[_element] = _bits
 _VALENCES[[9, 17, 35, 53]] = 1 << 1
 _SINGLE, _DOUBLE, _TRIPLE, _AROMATIC_BOND = (
@@ -53,7 +68,9 @@ class Effort(IntEnum):
     NONE = 1
     """It passes unchanged."""
     NEUTRALIZE = 2
-    """Only the neutralizer changes it, to a molecule without charges outside nitro groups."""
+    """Only the neutralizer changes it: every charge is taken away that no neighbour balances, but for quaternary nitrogen."""
+    SULFOXIDE = 3
+    """The neutralizer may change it, and neutral sulfoxides are to be written with charges."""
 
 
 def effort_needed(molecules: CodedMolecules) -> np.ndarray:
@@ -90,6 +107,12 @@ def has_doubtful_marks(molecules: CodedMolecules) -> np.ndarray:
     return np.asarray(marks > 0, dtype=np.bool_)
 
 
+def has_carbon(molecules: CodedMolecules) -> np.ndarray:
+    """Whether each of n molecules has a carbon atom; bool, shape (n,)."""
+    carbons = np.concatenate([[0], np.cumsum(molecules.graph.atoms[:, AtomField.ELEMENT] == _C)])
+    return np.asarray(np.diff(carbons[molecules.atom_offsets]) > 0)
+
+
 def has_large_ring(mol: Chem.Mol) -> bool:
     """Whether ``mol`` has a ring of more than eight atoms: one bridged to it may be aromatic from some atom orders only."""
     return any(len(ring) > _LARGE_RING for ring in mol.GetRingInfo().AtomRings())
@@ -105,7 +128,9 @@ def _efforts(
         b = bonds[bond_offsets[k] : bond_offsets[k + 1]]
         e = ends[bond_offsets[k] : bond_offsets[k + 1]]
         if len(a) > 1 and not _is_tartaric(a) and _is_connected(len(a), e) and _atoms_are_plain(a, b, e):
-            result[k] = _effort_of_charges(a, e)
+            result[k] = effort_of_charges(a, e)
+            if result[k] and has_neutral_sulfoxide(a):
+                result[k] = 3
     return result
 
 
@@ -137,15 +162,9 @@ def _is_connected(n: int, ends: np.ndarray) -> bool:
     return parts == 1
 
 
-_ORDER, _DOUBLES, _IMINE, _HYDROXYL, _NITRO = range(5)
-"""What an atom's neighbours say: sum of bond orders, double bonds, acyclic double bonds to nitrogen, OH groups, and 100
-for a double-bonded neutral plus 1 for a single-bonded negative terminal oxygen."""
-_NITRO_GROUP: Final = 101
-
-
 @numba.njit(cache=True)
 def _atoms_are_plain(atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray) -> bool:
-    facts = np.zeros((len(atoms), 5), np.int64)
+    facts = np.zeros((len(atoms), FACTS), np.int64)
     for i in range(len(bonds)):
         kind = bonds[i, BondField.TYPE]
         if kind == _AROMATIC_BOND:
@@ -164,61 +183,42 @@ def _atoms_are_plain(atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray) -> 
 @numba.njit(cache=True)
 def _add_neighbour(facts: np.ndarray, bond: np.ndarray, neighbour: np.ndarray) -> None:
     kind = bond[BondField.TYPE]
-    facts[_ORDER] += 1 if kind == _SINGLE else (2 if kind == _DOUBLE else 3)
+    facts[ORDER] += 1 if kind == _SINGLE else (2 if kind == _DOUBLE else 3)
     if kind == _DOUBLE:
-        facts[_DOUBLES] += 1
-        facts[_IMINE] += neighbour[AtomField.ELEMENT] == _N and not bond[BondField.FLAGS] & IN_RING
+        facts[DOUBLES] += 1
+        facts[IMINE] += neighbour[AtomField.ELEMENT] == _N and not bond[BondField.FLAGS] & IN_RING
     if neighbour[AtomField.ELEMENT] == _O:
-        facts[_HYDROXYL] += neighbour[AtomField.HYDROGENS] > 0
+        facts[OXYGENS] += 1
+        facts[HYDROXYL] += neighbour[AtomField.HYDROGENS] > 0
         if neighbour[AtomField.DEGREE] == 1 and neighbour[AtomField.HYDROGENS] == 0:
-            facts[_NITRO] += 100 * (kind == _DOUBLE and neighbour[AtomField.CHARGE] == 0)
-            facts[_NITRO] += kind == _SINGLE and neighbour[AtomField.CHARGE] == -1
+            facts[NITRO] += 100 * (kind == _DOUBLE and neighbour[AtomField.CHARGE] == 0)
+            facts[NITRO] += kind == _SINGLE and neighbour[AtomField.CHARGE] == -1
 
 
 @numba.njit(cache=True)
 def _is_plain_atom(atom: np.ndarray, facts: np.ndarray) -> bool:
-    if atom[AtomField.ISOTOPE] != 0 or (facts[_IMINE] and facts[_HYDROXYL]):
+    if atom[AtomField.ISOTOPE] != 0 or (facts[IMINE] and facts[HYDROXYL]):
         return False
     if atom[AtomField.CHARGE] != 0:
-        return bool(_is_plain_ion(atom, facts))
+        return bool(is_plain_ion(atom, facts))
     element = atom[AtomField.ELEMENT]
     if atom[AtomField.FLAGS] & AROMATIC:
         return bool(element in (_C, _N, _O, _S))
-    valence = facts[_ORDER] + atom[AtomField.HYDROGENS]
+    valence = facts[ORDER] + atom[AtomField.HYDROGENS]
     if not _VALENCES[element] >> valence & 1:
         return False
-    if element == _P or (element == _S and valence == 6):
+    if element == _P:
         return bool(atom[AtomField.DEGREE] == 4)
-    return bool(element != _S or atom[AtomField.DEGREE] != 2 or facts[_DOUBLES] == 0)
+    return bool(element != _S or _is_plain_sulfur(atom, facts, valence))
 
 
 @numba.njit(cache=True)
-def _is_plain_ion(atom: np.ndarray, facts: np.ndarray) -> bool:
-    """Nitrogen of a nitro group or with a proton to lose; oxygen of a nitro group or that can take one."""
-    order, hydrogens = facts[_ORDER], atom[AtomField.HYDROGENS]
-    if atom[AtomField.CHARGE] == 1 and atom[AtomField.ELEMENT] == _N:
-        if atom[AtomField.FLAGS] & AROMATIC:
-            return bool(hydrogens == 1)
-        return bool(order + hydrogens == 4 and (hydrogens > 0 or facts[_NITRO] == _NITRO_GROUP))
-    terminal = atom[AtomField.DEGREE] == 1 and hydrogens == 0 and order == 1
-    return bool(atom[AtomField.CHARGE] == -1 and atom[AtomField.ELEMENT] == _O and terminal)
+def _is_plain_sulfur(atom: np.ndarray, facts: np.ndarray, valence: int) -> bool:
+    if valence == 4:
+        return bool(is_sulfoxide(atom, facts))
+    if valence == 6:
+        return bool(atom[AtomField.DEGREE] == 4)
+    return bool(atom[AtomField.DEGREE] != 2 or facts[DOUBLES] == 0)
 
 
-@numba.njit(cache=True)
-def _effort_of_charges(atoms: np.ndarray, ends: np.ndarray) -> int:
-    """Effort for a molecule of plain atoms: its charges are those of nitro groups, or free ones, never other pairs."""
-    free = 0
-    for i in range(len(atoms)):
-        free += atoms[i, AtomField.CHARGE] != 0
-    for i in range(len(ends)):
-        first, second = atoms[ends[i, 0]], atoms[ends[i, 1]]
-        if first[AtomField.CHARGE] * second[AtomField.CHARGE] == 0:
-            continue
-        nitrogen = first if first[AtomField.CHARGE] > 0 else second
-        if first[AtomField.CHARGE] * second[AtomField.CHARGE] > 0 or nitrogen[AtomField.HYDROGENS] > 0:
-            return 0
-        free -= 2
-    return 1 if free == 0 else 2
-
-
-__all__ = ["Effort", "effort_needed", "has_doubtful_marks", "has_large_ring"]
+__all__ = ["Effort", "effort_needed", "has_carbon", "has_doubtful_marks", "has_large_ring"]

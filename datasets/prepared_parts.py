@@ -30,19 +30,19 @@ FIELDS: Final = (
 )
 """Columns of a part.
 
-``given_smiles``: as the source gave it, null where the row could not be read. ``smiles``: canonical SMILES of the
-standardized parent, null with ``stage`` and ``reason`` where there is none. ``flags``: joined by ``;``. Then the graph
+``given_smiles``: as the source gave it, null where the row could not be read. ``smiles``: SMILES of the standardized
+parent as a screen of the library itself would have it, null with ``stage`` and ``reason`` where there is none. ``flags``: joined by ``;``. Then the graph
 codes of ``smiles``; null for graphs beyond the limits of graph networks.
 """
 
 
 CANONICAL: Final = "canonical_smiles"
-"""Further column of a library that was prepared without standardization, whose ``smiles`` are structures as given."""
+"""Further column of a library whose ``smiles`` need not be canonical (:attr:`.StandardizeConfig.keeps_texts`)."""
 
 
-def part_schema(descriptors: Sequence[str] = (), *, as_given: bool = False) -> pa.Schema:
-    """Columns of a part with these descriptors; ``as_given`` if structures are taken as they are."""
-    canonical = [pa.field(CANONICAL, pa.string())] if as_given else []
+def part_schema(descriptors: Sequence[str] = (), *, as_written: bool = False) -> pa.Schema:
+    """Columns of a part with these descriptors; ``as_written`` if structures need not be canonical."""
+    canonical = [pa.field(CANONICAL, pa.string())] if as_written else []
     return pa.schema([*FIELDS, *canonical, *(pa.field(name, pa.float32()) for name in descriptors)])
 
 

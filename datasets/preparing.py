@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -13,7 +14,6 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors
 
-from cinchona.datasets.as_given import needs_canonical_form
 from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.codecolumns import code_columns
 from cinchona.datasets.config import StandardizeConfig
@@ -22,7 +22,7 @@ from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.datasets.partitions import Partition
 from cinchona.datasets.prepared_parts import CANONICAL, part_schema
 from cinchona.datasets.sources import read_partition
-from cinchona.datasets.standardize import FLAGS, GIVEN_SMILES, standardize_batch
+from cinchona.datasets.standardize import FLAGS, GIVEN_SMILES, standardize_batch, structures_as_written
 from cinchona.errors import ConfigError
 from cinchona.records import CompoundBatch
 
@@ -38,31 +38,32 @@ def part_of(partition: Partition, rules: StandardizeConfig, descriptors: Sequenc
         descriptors: Names of RDKit descriptors to add, see :func:`check_descriptors`.
     """
     given, unreadable = read_partition(partition)
-    done = standardize_batch(given, rules)
+    done = standardize_batch(given, rules, keep_texts=True)
     n, first = partition.n_rows, partition.first_row
     rejects = {r.row_id - first: r for r in (*unreadable, *done.rejects)}
     columns = {"row_id": pa.array(np.arange(first, first + n), pa.int64())}
     was_read, standard = given.row_ids - first, done.batch.row_ids - first
     columns["compound_id"] = _spread(given.data.column(1), was_read, n)
     columns[GIVEN_SMILES] = _spread(given.data.column(2), was_read, n)
-    as_given = rules.method == "none" and not rules.inchikey
-    structures = _own_structures(done.batch) if as_given else done.batch.smiles
+    structures = _own_structures(done.batch, rules) if rules.keeps_texts else done.batch.smiles
     columns["smiles"] = _spread(pa.array(structures, pa.string()), standard, n)
     columns[FLAGS] = _spread(done.batch.data.column(FLAGS), standard, n)
     columns["stage"] = pa.array([str(rejects[k].stage) if k in rejects else None for k in range(n)], pa.string())
     columns["reason"] = pa.array([rejects[k].reason if k in rejects else None for k in range(n)], pa.string())
     mols = [parse_smiles(text, max_length=None) for text in structures]
-    if as_given:
+    if rules.keeps_texts:
         columns[CANONICAL] = _spread(pa.array(_canonical(mols, structures), pa.string()), standard, n)
     columns |= _codes(mols, standard, n)
     columns |= {name: _descriptor(name, mols, standard, n) for name in descriptors}
-    return pa.table(columns, schema=part_schema(descriptors, as_given=as_given))
+    return pa.table(columns, schema=part_schema(descriptors, as_written=rules.keeps_texts))
 
 
-def _own_structures(batch: CompoundBatch) -> list[str]:
+def _own_structures(batch: CompoundBatch, rules: StandardizeConfig) -> list[str]:
     """Structure of each row by itself: which rows are one compound is for the screen's partitions to say."""
-    pairs = zip(batch.smiles, batch.data.column(GIVEN_SMILES).to_pylist(), strict=True)
-    return [smiles if needs_canonical_form(given.strip()) else given.strip() for smiles, given in pairs]
+    given: list[str] = batch.data.column(GIVEN_SMILES).to_pylist()
+    doubled = Counter(batch.smiles)
+    own = structures_as_written([text for text, s in zip(given, batch.smiles, strict=True) if doubled[s] > 1], rules)
+    return [own.get(text, smiles) for text, smiles in zip(given, batch.smiles, strict=True)]
 
 
 def _canonical(mols: Sequence[Chem.Mol | Rejected], structures: Sequence[str]) -> list[str]:

@@ -68,38 +68,38 @@ def _keys(
         a = atoms[atom_offsets[k] : atom_offsets[k + 1]]
         states = np.empty(len(a), np.uint64)
         for i in range(len(a)):
-            states[i] = _atom_number(a[i])
+            states[i] = atom_number(a[i])
         b, e = bonds[bond_offsets[k] : bond_offsets[k + 1]], ends[bond_offsets[k] : bond_offsets[k + 1]]
         for _ in range(_ROUNDS):
-            states = _spread(states, b, e)
+            states = spread(states, b, e)
         for i in range(len(a)):
-            keys[k] += _mixed(states[i])
+            keys[k] += mixed(states[i])
     return keys
 
 
 @numba.njit(cache=True)
-def _atom_number(atom: np.ndarray) -> np.uint64:
-    state = _mixed(np.uint64(atom[AtomField.ELEMENT])) + np.uint64(atom[AtomField.CHARGE] + 128)
-    state = _mixed(state) + np.uint64(atom[AtomField.HYDROGENS])
-    state = _mixed(state) + np.uint64(atom[AtomField.ISOTOPE])
-    return np.uint64(_mixed(_mixed(state) + np.uint64(atom[AtomField.FLAGS] & AROMATIC)))
+def atom_number(atom: np.ndarray) -> np.uint64:
+    state = mixed(np.uint64(atom[AtomField.ELEMENT])) + np.uint64(atom[AtomField.CHARGE] + 128)
+    state = mixed(state) + np.uint64(atom[AtomField.HYDROGENS])
+    state = mixed(state) + np.uint64(atom[AtomField.ISOTOPE])
+    return np.uint64(mixed(mixed(state) + np.uint64(atom[AtomField.FLAGS] & AROMATIC)))
 
 
 @numba.njit(cache=True)
-def _spread(states: np.ndarray, bonds: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def spread(states: np.ndarray, bonds: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Each state with the sum of its neighbours' states and bond types, which does not depend on their order."""
     around = np.zeros(len(states), np.uint64)
     for i in range(len(bonds)):
         u, v, kind = ends[i, 0], ends[i, 1], np.uint64(bonds[i, BondField.TYPE])
-        around[u] += _mixed(states[v] + kind)
-        around[v] += _mixed(states[u] + kind)
+        around[u] += mixed(states[v] + kind)
+        around[v] += mixed(states[u] + kind)
     for i in range(len(states)):
-        around[i] = _mixed(states[i]) + around[i]
+        around[i] = mixed(states[i]) + around[i]
     return around
 
 
 @numba.njit(cache=True)
-def _mixed(state: np.uint64) -> np.uint64:
+def mixed(state: np.uint64) -> np.uint64:
     state = (state ^ (state >> _SHIFT)) * _MIX_1
     return np.uint64((state ^ (state >> _SHIFT)) * _MIX_2)
 

@@ -7,7 +7,7 @@ open (mixtures, metals, tautomers) is decided by :class:`~cinchona.datasets.conf
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,14 +16,15 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 
 from cinchona.datasets.as_given import TextsAsGiven, parsed_within, read_as_given
+from cinchona.datasets.as_needed import read_as_needed
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, join, take
 from cinchona.datasets.codecolumns import code_columns
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
-from cinchona.datasets.parent import Flag, Parent, parent_of
-from cinchona.datasets.parsing import Rejected, one_line, parse_smiles
-from cinchona.datasets.quick_parents import quick_parents
-from cinchona.records import BASE_COLUMNS, CompoundBatch, Reject, Stage
+from cinchona.datasets.parent import Flag, Parent
+from cinchona.datasets.parsing import Rejected, parse_smiles
+from cinchona.datasets.quick_parents import all_parents, guarded_parent
+from cinchona.records import BASE_COLUMNS, CompoundBatch, Reject
 
 NOT_DUPLICATE: Final = -1
 """``duplicate_of`` of a row that is the first of its compound."""
@@ -76,11 +77,11 @@ def standardize(smiles: str, config: StandardizeConfig | None = None) -> Standar
     """
     rules = config or StandardizeConfig()
     mol = parsed_within(smiles, rules)
-    return mol if isinstance(mol, Rejected) else _of_parent(smiles, _guarded(mol, rules))
+    return mol if isinstance(mol, Rejected) else _of_parent(smiles, guarded_parent(mol, rules))
 
 
 def standardize_batch(
-    batch: CompoundBatch, config: StandardizeConfig | None = None, *, codes: bool = False
+    batch: CompoundBatch, config: StandardizeConfig | None = None, *, codes: bool = False, keep_texts: bool = False
 ) -> StandardizedBatch:
     """Standardize every row of ``batch``; equal SMILES are worked on once.
 
@@ -90,10 +91,12 @@ def standardize_batch(
             (:mod:`.as_given`): equal compounds have the ``smiles`` of the first of them, which need not be canonical.
         codes: Whether to add graph codes (:mod:`.codecolumns`) to rows that are in canonical form as given or taken as
             given, since they are at hand: a graph network need not parse them again.
+        keep_texts: Whether structures that need no change may stay as they are written (:mod:`.as_needed`), where the
+            rules let them; equal compounds have the ``smiles`` of the first of them.
     """
     rules = config or StandardizeConfig()
-    if rules.method == "none" and not rules.inchikey:
-        return _taken_as_given(batch, rules, codes=codes)
+    if rules.keeps_texts and (keep_texts or rules.method == "none"):
+        return _kept_as_written(batch, rules, codes=codes)
     given = batch.smiles
     known, molecules = _worked_out(given, rules)
     done = [known[s] for s in given]
@@ -108,22 +111,36 @@ def standardize_batch(
     return StandardizedBatch(standard, first_equal(standard.row_ids, standard.smiles), rejects)
 
 
-def _taken_as_given(batch: CompoundBatch, rules: StandardizeConfig, *, codes: bool) -> StandardizedBatch:
+def _kept_as_written(batch: CompoundBatch, rules: StandardizeConfig, *, codes: bool) -> StandardizedBatch:
     given = batch.smiles
     place = {text: k for k, text in enumerate(dict.fromkeys(given))}
-    read = read_as_given(list(place), rules)
+    read = _reader(rules)(list(place), rules)
     of_row = np.array([place[text] for text in given], np.int64)
     failed = np.array([isinstance(parent, Rejected) for parent in read.parents], bool)
     lost = np.flatnonzero(failed[of_row]).tolist() if failed.any() else []
     rows = batch.row_ids
     rejects = tuple(read.parents[of_row[k]].of_row(int(rows[k])) for k in lost)
     kept = np.delete(np.arange(len(given)), lost)
-    results = [Standardized("", str(read.parents[k]), frozenset()) for k in of_row[kept].tolist()]
+    results = [Standardized("", str(read.parents[k]), read.flags[k]) for k in of_row[kept].tolist()]
     standard = _with_results(batch.take(kept), results)
     duplicate_of = first_equal(standard.row_ids, standard.smiles)
     if codes:
         standard = _with_own_codes(standard, read, of_row[kept], duplicate_of)
     return StandardizedBatch(standard, duplicate_of, rejects)
+
+
+def structures_as_written(texts: Sequence[str], rules: StandardizeConfig) -> dict[str, str]:
+    """Structure of each text by itself, as :func:`standardize_batch` keeps texts; those without one are left out.
+
+    Equal compounds keep structures of their own here.
+    """
+    distinct = list(dict.fromkeys(texts))
+    parents = _reader(rules)(distinct, rules, join_equal=False).parents
+    return {text: parent for text, parent in zip(distinct, parents, strict=True) if not isinstance(parent, Rejected)}
+
+
+def _reader(rules: StandardizeConfig) -> Callable[..., TextsAsGiven]:
+    return read_as_given if rules.method == "none" else read_as_needed
 
 
 def _with_own_codes(
@@ -169,24 +186,13 @@ def _worked_out(smiles: Iterable[str], rules: StandardizeConfig) -> tuple[dict[s
         done |= {text: mol for text, mol in parsed.items() if isinstance(mol, Rejected)}
         mols = {text: mol for text, mol in parsed.items() if not isinstance(mol, Rejected)}
         coded = codes_of_many(list(mols.values()))
-        parents = _parents(mols, coded, rules)
+        parents = dict(zip(mols, all_parents(mols, coded, rules), strict=True))
         done |= {text: _of_parent(text, parent) for text, parent in parents.items()}
         found = [p for p in parents.values() if isinstance(p, Parent)]
         new = [(p.smiles, p.molecule) for p in found if p.molecule is not None]
         read += [*mols, *(smiles for smiles, _ in new)]
         parts += [coded, codes_of_many([mol for _, mol in new])]
     return done, _Coded(read, join(*parts))
-
-
-def _parents(
-    mols: Mapping[str, Chem.Mol], coded: CodedMolecules, rules: StandardizeConfig
-) -> dict[str, Parent | Rejected]:
-    with rdBase.BlockLogs():
-        quick = quick_parents(list(mols), list(mols.values()), rules, coded)
-    return {
-        text: _guarded(mol, rules) if parent is None else parent
-        for (text, mol), parent in zip(mols.items(), quick, strict=True)
-    }
 
 
 def _with_codes(batch: CompoundBatch, known: _Coded) -> CompoundBatch:
@@ -237,14 +243,6 @@ def _with_twins(results: Sequence[Standardized]) -> list[Standardized]:
     return [replace(r, flags=r.flags | twin) if keys[r.parent] in shared else r for r in results]
 
 
-def _guarded(mol: Chem.Mol, rules: StandardizeConfig) -> Parent | Rejected:
-    with rdBase.BlockLogs():
-        try:
-            return Parent(str(Chem.MolToSmiles(mol)), frozenset()) if rules.method == "none" else parent_of(mol, rules)
-        except (ValueError, RuntimeError) as error:  # RDKit's sanitization errors are ValueErrors
-            return Rejected(Stage.STANDARDIZE, one_line(str(error)) or type(error).__name__)
-
-
 def _of_parent(smiles: str, parent: Parent | Rejected) -> Standardized | Rejected:
     if isinstance(parent, Rejected):
         return parent
@@ -281,4 +279,5 @@ __all__ = [
     "standardize",
     "standardize_batch",
     "standardize_distinct",
+    "structures_as_written",
 ]

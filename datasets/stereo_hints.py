@@ -1,7 +1,9 @@
-"""Which plain molecules may have an unspecified stereocentre: a quick necessary condition on graph codes.
+"""Which molecules have an unspecified stereocentre: quick answers from graph codes for most of them.
 
 RDKit's search for potential stereo compares whole environments and takes about as long as parsing. Most molecules of a
-screening library have no atom or bond that could be one, which a look at the neighbours shows.
+screening library have no atom or bond that could be a centre, which a look at the neighbours shows, or have one all of whose
+neighbours differ, which a few rounds of comparing show. The others (symmetric rings, centres that depend on others)
+are left to RDKit.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def find_hits(folder: RunFolder, plan: Plan, best: np.ndarray) -> pa.Table:
 
 def _form(plan: Plan) -> Form | None:
     """What makes parents comparable where they are structures as given; None where they are canonical already."""
-    return cache(canonical_form) if plan.standardize.method == "none" else None
+    return cache(canonical_form) if plan.standardize.keeps_texts else None
 
 
 def _ranked(folder: RunFolder, best: np.ndarray, k: int, form: Form | None) -> list[Candidate]:

@@ -28,8 +28,8 @@ BASE_FIELDS: Final = (
 )
 """What every score table begins with.
 
-``row_id``: position in the library. ``smiles``: as given. ``parent_smiles``: standardized and canonical (as given where
-structures are not standardized), null where that failed. ``status``: ``scored`` or ``rejected``, then with ``stage`` and ``reason``. ``flags``: joined by ``;``.
+``row_id``: position in the library. ``smiles``: as given. ``parent_smiles``: standardized (canonical where changed or where
+it has stereo, otherwise as written; always canonical with ``standardize.canonical``), null where that failed. ``status``: ``scored`` or ``rejected``, then with ``stage`` and ``reason``. ``flags``: joined by ``;``.
 ``duplicate_of``: row of this partition whose score was copied, or -1. ``score``: what ranks, higher is better, null for
 rejected rows.
 """

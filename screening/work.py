@@ -176,7 +176,7 @@ def _scored_rows(
             given, unreadable = read_partition(partition)
         note(Phase.STANDARDIZE, 0, len(given))
         with watch.step("standardize"):
-            standardized = standardize_batch(given, rules, codes=uses_codes(scorer))
+            standardized = standardize_batch(given, rules, codes=uses_codes(scorer), keep_texts=True)
     with watch.step("score"), one_thread():
         scored = score_in_batches(scorer, distinct_of(standardized), rows=batch_rows, note=note)
     return PartitionRows(partition.first_row, partition.n_rows, given, standardized, tuple(unreadable), scored)

@@ -111,7 +111,9 @@ class _Rescue:
                 return came  # type: ignore[no-any-return]
         first = _first_of_each_text(given.smiles)
         blamed = self.narrowing.find(
-            Phase.STANDARDIZE, np.unique(first), lambda at: standardize_batch(given.take(at), self.work.standardize)
+            Phase.STANDARDIZE,
+            np.unique(first),
+            lambda at: standardize_batch(given.take(at), self.work.standardize, keep_texts=True),
         )
         row_ids = given.row_ids
         rejects = [
@@ -203,7 +205,7 @@ def _read_prepared(partition: Partition, note: Note) -> tuple[CompoundBatch, Sta
 
 def _standardize(work: PartitionWork, codes: bool, given: CompoundBatch, note: Note) -> StandardizedBatch:  # noqa: FBT001
     note(Phase.STANDARDIZE, -1, len(given))
-    return standardize_batch(given, work.standardize, codes=codes)
+    return standardize_batch(given, work.standardize, codes=codes, keep_texts=True)
 
 
 def _score(scorer: Scorer, batch: CompoundBatch, note: Note) -> Scored:

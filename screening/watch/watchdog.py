@@ -102,5 +102,6 @@ def _warm_up(work: PartitionWork) -> None:
     """Open the scorer and use everything once, so that children find it loaded and compiled: no row is to pay for that."""
     scorer = work.scorer.open()
     with contextlib.suppress(Exception), one_thread():  # what is wrong will be told with each partition
-        standardized = standardize_batch(CompoundBatch.of(_HARMLESS), work.standardize, codes=uses_codes(scorer))
+        batch, codes = CompoundBatch.of(_HARMLESS), uses_codes(scorer)
+        standardized = standardize_batch(batch, work.standardize, codes=codes, keep_texts=True)
         score_slice(scorer, distinct_of(standardized))
