@@ -126,7 +126,7 @@ def test_structures_that_sdf_does_not_give(tmp_path):
 
 def test_duplicates_are_found_across_parts(prepared):
     table = parts(prepared)
-    smiles, first = table.column("smiles").to_pylist(), {}
+    smiles, first = table.column("canonical_smiles").to_pylist(), {}
     wanted = [(k, first[s]) for k, s in enumerate(smiles) if s is not None and first.setdefault(s, k) != k]
     found = pq.read_table(prepared / DUPLICATES)
     assert list(zip(found["row_id"].to_pylist(), found["first_row_id"].to_pylist(), strict=True)) == wanted

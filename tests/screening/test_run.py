@@ -12,6 +12,7 @@ from cheap_scorer import CheapScorer
 from rdkit import Chem
 from small_screens import nci_library, score_table, small_settings
 
+from cinchona.datasets.sameness import canonical_form
 from cinchona.errors import NoUsableRowsError, TooManyRejectsError
 from cinchona.pipelines.screen import resume, screen, status
 from cinchona.screening.folder import RunFolder
@@ -57,7 +58,7 @@ def test_hits_are_the_best_distinct_compounds(result, table):
     best = {}
     for row in table.to_pylist():
         if row["status"] == "scored" and np.isfinite(row["score"]):
-            best.setdefault(row["parent_smiles"], []).append(row)
+            best.setdefault(canonical_form(row["parent_smiles"]), []).append(row)
     order = sorted(best, key=lambda parent: (-best[parent][0]["score"], best[parent][0]["row_id"]))[:20]
     hits = result.hits.to_pylist()
     assert [h["parent_smiles"] for h in hits] == order
