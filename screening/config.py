@@ -22,6 +22,9 @@ class ScreenConfig(Config):
     Default: a 32nd of the library, at least 1,000 and at most 20,000."""
     batch_rows: int = Field(4_096, ge=1, le=1_000_000)
     """Distinct compounds that the scorer gets at once. Batches never cross partitions, so they are fixed by the plan."""
+    product: Literal["auto", "numpy", "torch", "cuda"] = "auto"
+    """Matrix product of graph networks: ``auto`` measures which one of the processor's is faster; ``cuda`` keeps the states of
+    directed networks on a GPU, one for all workers of a machine. Scores differ by rounding."""
     top_k: int = Field(1_000, ge=1, le=1_000_000)
     """Distinct compounds in the hit list."""
     objective: str | None = Field(None, max_length=2_000)

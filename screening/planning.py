@@ -15,9 +15,9 @@ from cinchona.datasets.config import ReaderConfig, StandardizeConfig
 from cinchona.datasets.partitions import LibraryFile, Partition
 from cinchona.datasets.sources import Library
 from cinchona.digests import canonical_json, digest_file, digest_json
-from cinchona.errors import InputError
+from cinchona.errors import ConfigError, InputError
 from cinchona.files import atomic_path, write_text
-from cinchona.models.engine.gemm import GemmName, chosen_gemm
+from cinchona.models.engine.gemm import GemmName, chosen_gemm, has_gpu
 from cinchona.protocols import Scorer
 from cinchona.screening.config import ScreenConfig
 from cinchona.screening.failpoints import failpoint
@@ -57,6 +57,7 @@ def write_plan(folder: RunFolder, request: ScreenRequest) -> Plan:
 
     Raises:
         InputError: if the library has no row.
+        ConfigError: if a GPU is asked for and there is none.
         RetryableError: if the disk is full, read-only or failing.
     """
     failpoint("plan.before_write")
@@ -70,11 +71,27 @@ def write_plan(folder: RunFolder, request: ScreenRequest) -> Plan:
             expected="at least one compound",
         )
     failpoint("plan.between_files")
-    product = chosen_gemm() if hasattr(getattr(request.scorer, "inner", request.scorer), "product") else "torch"
-    plan = _header(folder, request, rows=rows, partitions=partitions, product=product)
+    plan = _header(folder, request, rows=rows, partitions=partitions, product=_product(request))
     write_text(folder.plan, plan.model_dump_json(indent=2) + "\n")
     failpoint("plan.after_write")
     return plan
+
+
+def _product(request: ScreenRequest) -> GemmName:
+    """The matrix product that all workers are to use.
+
+    Raises:
+        ConfigError: if a GPU is asked for and there is none.
+    """
+    asked = request.screen.product
+    if asked == "cuda" and not has_gpu():
+        raise ConfigError(
+            "torch finds no GPU on this machine", where="screen.product=cuda", expected="a GPU where a screen is planned",
+            remedy="leave screen.product out, or install a build of torch for your GPU",
+        )  # fmt: skip
+    if asked != "auto":
+        return asked
+    return chosen_gemm() if hasattr(getattr(request.scorer, "inner", request.scorer), "product") else "torch"
 
 
 def same_plan(folder: RunFolder, plan: Plan, request: ScreenRequest) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cinchona.models.engine.gemm import Gemm
+from cinchona.models.engine.gemm import DeviceProduct, Gemm
 from cinchona.models.engine.grouping import Groups, Incidence, group_atoms, group_bonds, group_codes, incidence
 from cinchona.models.engine.kernels import add_rows_relu, atom_sums, bond_states, molecule_sums
 
@@ -100,6 +100,10 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
         weights: One encoder.
         multiply: Matrix product to use.
     """
+    if isinstance(multiply, DeviceProduct):
+        from cinchona.models.engine.on_device import encode_on_device
+
+        return encode_on_device(graphs, plan, weights, multiply.device)
     out = atom_states(graphs, plan, weights, multiply)
     return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), dtype=np.float32)
 

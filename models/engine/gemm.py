@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
@@ -16,7 +17,8 @@ import numpy as np
 Gemm = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Product of float32 matrices (n, k) and (k, m), float32, shape (n, m)."""
 
-GemmName = Literal["numpy", "torch"]
+GemmName = Literal["numpy", "torch", "cuda"]
+"""``cuda``: states of directed networks live on a GPU (:mod:`.on_device`), other products go there and back."""
 
 
 _CLEARLY: Final = 1.2
@@ -36,9 +38,35 @@ def torch_gemm(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return product
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceProduct:
+    """Product on a device of torch; the directed engine keeps its states there."""
+
+    device: str
+    """Name of the device."""
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The product, made there and brought back."""
+        import torch
+
+        with torch.inference_mode():
+            product: np.ndarray = (
+                (torch.from_numpy(left).to(self.device) @ torch.from_numpy(right).to(self.device)).cpu().numpy()
+            )
+        return product
+
+
 def gemm(name: GemmName) -> Gemm:
     """Return the product called ``name``."""
-    return {"numpy": numpy_gemm, "torch": torch_gemm}[name]
+    products: dict[GemmName, Gemm] = {"numpy": numpy_gemm, "torch": torch_gemm, "cuda": DeviceProduct("cuda")}
+    return products[name]
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a GPU that it can use."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @cache

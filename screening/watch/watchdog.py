@@ -101,6 +101,8 @@ class Watchdog:
 def _warm_up(work: PartitionWork) -> None:
     """Open the scorer and use everything once, so that children find it loaded and compiled: no row is to pay for that."""
     scorer = work.scorer.open()
+    if getattr(getattr(scorer, "inner", scorer), "product", "") == "cuda":
+        return  # a child cannot use a GPU that its parent has used
     with contextlib.suppress(Exception), one_thread():  # what is wrong will be told with each partition
         batch, codes = CompoundBatch.of(_HARMLESS), uses_codes(scorer)
         standardized = standardize_batch(batch, work.standardize, codes=codes, keep_texts=True)

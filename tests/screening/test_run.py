@@ -13,7 +13,7 @@ from rdkit import Chem
 from small_screens import nci_library, score_table, small_settings
 
 from cinchona.datasets.sameness import canonical_form
-from cinchona.errors import NoUsableRowsError, TooManyRejectsError
+from cinchona.errors import ConfigError, NoUsableRowsError, TooManyRejectsError
 from cinchona.pipelines.screen import resume, screen, status
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.plan import load_plan, partitions
@@ -184,3 +184,10 @@ def test_no_usable_row_ends_with_an_error_after_writing_the_reasons(tmp_path):
     assert ended.value.exit_code == 2
     assert pq.read_table(tmp_path / "run" / "rejects.parquet")["compound_id"].to_pylist() == ["a", "b"]
     assert pq.read_table(tmp_path / "run" / "hits.parquet").num_rows == 0
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("cinchona.screening.planning.has_gpu", lambda: False)
+    library = nci_library(tmp_path / "library.csv", 3)
+    with pytest.raises(ConfigError, match="no GPU"):
+        screen(library, model=CheapScorer(), out=tmp_path / "run", settings=small_settings(product="cuda"))

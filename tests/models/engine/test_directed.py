@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, encode, plan_messages
-from cinchona.models.engine.gemm import gemm, measure_gemm
+from cinchona.models.engine.gemm import DeviceProduct, gemm, measure_gemm
 from cinchona.models.engine.grouping import group_atoms, group_bonds, group_codes, incidence
+from cinchona.models.engine.on_device import encode_on_device
 
 HIDDEN = 16
 
@@ -129,3 +130,33 @@ def test_both_products_agree_and_the_measured_one_is_known():
     right = left[:20].copy()
     np.testing.assert_allclose(gemm("numpy")(left, right), gemm("torch")(left, right), rtol=1e-5, atol=1e-5)
     assert measure_gemm(32, rows=64, repeats=1) in ("numpy", "torch")
+
+
+@given(st.lists(molecule(), min_size=1, max_size=6), st.integers(1, 4))
+def test_on_a_device_it_equals_the_engine_on_random_graphs(molecules, depth):
+    graphs, weights = make_graphs(molecules), make_weights()
+    plan = plan_messages(graphs, depth)
+    wanted = encode(graphs, plan, weights, gemm("numpy"))
+    np.testing.assert_allclose(encode(graphs, plan, weights, DeviceProduct("cpu")), wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_on_a_device_it_equals_the_engine_on_odd_graphs(depth):
+    graphs, weights = make_graphs([LONE, CUBE, CHAIN, LONE, STAR, TWO_CYCLES_3]), make_weights(3)
+    plan = plan_messages(graphs, depth)
+    wanted = encode(graphs, plan, weights, gemm("numpy"))
+    found = encode_on_device(graphs, plan, weights, "cpu")
+    np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-5)
+    assert np.array_equal(found, encode_on_device(graphs, plan, weights, "cpu"))
+
+
+def test_lone_atoms_alone_on_a_device():
+    graphs, weights = make_graphs([LONE, LONE]), make_weights(1)
+    plan = plan_messages(graphs, 3)
+    wanted = encode(graphs, plan, weights, gemm("numpy"))
+    np.testing.assert_allclose(encode_on_device(graphs, plan, weights, "cpu"), wanted, atol=1e-6)
+
+
+def test_other_products_go_to_the_device_and_back():
+    left, right = np.eye(3, dtype=np.float32), np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert np.array_equal(DeviceProduct("cpu")(left, right), right)
