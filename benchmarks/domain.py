@@ -7,8 +7,10 @@
 to the nearest fitted compound, with its 95 % bootstrap interval (0 is a guess), the threshold that the errors give, and a picture.
 Distances: hashed fingerprints (1 minus Tanimoto), and the vectors of the first network (Euclidean, 16 principal components).
 
-``speed``: MOSES molecules, parsed and coded beforehand; CPU seconds of ``score`` without trust, with a domain, and with intervals too, in
-turns, median of ``--repeats``; the domain alone for training sets of several sizes (MOSES molecules as well). Each fold is kept in ``--cache``. Prints Markdown.
+``speed``: MOSES molecules, parsed and coded beforehand; CPU seconds of scoring in slices as a screen does it, without trust, with a domain, and with
+intervals too, in turns, median of ``--repeats``. Beside it what the domain alone costs for training sets of several sizes (MOSES molecules as well), what it
+costs for compounds that are not like them (NCI, of RDKit's data), and its share of scoring coded molecules, and of standardizing SMILES by default and scoring
+them. Each fold is kept in ``--cache``. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -28,11 +30,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rdkit import Chem, RDConfig, rdBase
 
 from cinchona.datasets.assay import AssayTable, read_assay_table
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.binarycodes import CodedMolecules, take
 from cinchona.datasets.codecolumns import code_columns
+from cinchona.datasets.config import StandardizeConfig
+from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.splits import Split, kfold_splits
+from cinchona.datasets.standardize import standardize_batch
 from cinchona.digests import digest_json
 from cinchona.files import write_json, write_text
 from cinchona.manifest import host_facts, package_versions
@@ -42,6 +48,7 @@ from cinchona.models.calibration.intervals import ConformalIntervals
 from cinchona.models.domain.embedding import EmbeddingSpace
 from cinchona.models.domain.fitting import coded, distances_between, error_by_distance, fit_domain
 from cinchona.models.domain.folding import Folding
+from cinchona.models.domain.measure import DomainMeasure
 from cinchona.models.domain.threshold import error_threshold
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.scorers import batch_of
@@ -50,6 +57,8 @@ from cinchona.models.trusting import Trust
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.figures import lines_svg, standalone
 from cinchona.records import CompoundBatch
+from cinchona.screening.config import ScreenConfig
+from cinchona.screening.scoring import score_in_batches
 from cinchona.settings import load_settings
 
 SETS = {
@@ -59,6 +68,8 @@ SETS = {
     "lipophilicity": ("moleculenet/lipophilicity.csv.gz", "exp"),
 }
 BINS = 10
+SLICE = ScreenConfig().batch_rows
+"""Rows that a screen hands to a scorer at once."""
 
 
 def main() -> None:
@@ -176,20 +187,44 @@ def speed(asked: argparse.Namespace) -> None:
     smiles = list(islice(moses(), asked.rows + max(asked.sizes)))
     library, known = smiles[: asked.rows], smiles[asked.rows :]
     model, intervals = trained()
-    batch, molecules = coded_batch(library)
-    print("| training compounds | embedding too | without, molecules per CPU s | with domain | with intervals too | ratio | domain alone, us a molecule | share of scoring |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|")
+    (batch, molecules), unlike = coded_batch(library), nci()
+    given = CompoundBatch.of(library)
+    before = statistics.median(
+        [measured(lambda: standardize_batch(given, StandardizeConfig(), codes=True)) for _ in range(asked.repeats)]
+    )
+    print(f"Standardizing SMILES by default: {before / asked.rows * 1e6:.0f} us a molecule\n")
+    print("| training compounds | embedding too | without, molecules per CPU s | with domain | with intervals too | ratio | domain alone, us a molecule | of NCI | share of scoring coded molecules | of standardizing and scoring |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for size in asked.sizes:
         domain = fit_domain(known[:size], endpoints=model.endpoints, folding=Folding.of("speed"), seed=0)
         vectors = EmbeddingSpace.fit(model.molecule_vectors(known[: min(size, 4_000)]), seed=0)
+        alone, other = (located(domain, those, repeats=asked.repeats) for those in (molecules, unlike))
         for also in (False, True):
             chosen = replace(domain, embedding=vectors if also else None)
             ways = {"without": Trust(), "domain": Trust(domain=chosen), "both": Trust(intervals, chosen)}
             told = taken(model, batch, ways, repeats=asked.repeats)
-            alone = statistics.median([measured(lambda d=domain: d.distances(molecules)) for _ in range(asked.repeats)])
             rates = {name: asked.rows / seconds for name, seconds in told.items()}
+            cost = alone * asked.rows / 1e6
             print(f"| {size:,} | {'yes' if also else 'no'} | {rates['without']:,.0f} | {rates['domain']:,.0f} | {rates['both']:,.0f} | "
-                  f"{rates['both'] / rates['without']:.2f} | {alone / asked.rows * 1e6:.1f} | {alone / told['without']:.1%} |", flush=True)  # fmt: skip
+                  f"{rates['both'] / rates['without']:.2f} | {alone:.1f} | {other:.1f} | {cost / told['without']:.1%} | "
+                  f"{cost / (before + told['without']):.1%} |", flush=True)  # fmt: skip
+
+
+def located(domain: DomainMeasure, molecules: CodedMolecules, *, repeats: int) -> float:
+    """Median CPU microseconds that a molecule's bits and the search take, in slices as a screen makes them."""
+    slices = [take(molecules, rows) for rows in np.array_split(np.arange(len(molecules)), -(-len(molecules) // SLICE))]
+    domain.distances(slices[0])
+    found = [measured(lambda: [domain.distances(part) for part in slices]) for _ in range(repeats)]
+    return statistics.median(found) / len(molecules) * 1e6
+
+
+def nci() -> CodedMolecules:
+    """The first 5,000 compounds of NCI that come with RDKit, as far as they parse."""
+    texts = [line.split()[0] for line in Path(RDConfig.RDDataDir, "NCI", "first_5K.smi").read_text().splitlines()]
+    with rdBase.BlockLogs():
+        return coded(
+            [text for text in texts if (mol := Chem.MolFromSmiles(text)) and 0 < mol.GetNumAtoms() <= MAX_ATOMS]
+        )
 
 
 def taken(model: GraphEnsemble, batch: CompoundBatch, ways: dict[str, Trust], *, repeats: int) -> dict[str, float]:
@@ -198,7 +233,7 @@ def taken(model: GraphEnsemble, batch: CompoundBatch, ways: dict[str, Trust], *,
     for _ in range(repeats + 1):
         for name, trust in ways.items():
             model.trust = trust
-            times[name].append(measured(lambda: model.score(batch)))
+            times[name].append(measured(lambda: score_in_batches(model, batch, rows=SLICE)))
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 

@@ -6,18 +6,21 @@ Molecules are drawn from ZINC 250k. For each task of :mod:`cinchona.models.expla
 (30 epochs, random split, about 40 CPU seconds) and a forest of 100 trees on Morgan bits learn the target; then 100 test molecules with
 planted and other atoms are explained by each method. Printed are the mean ROC-AUC of the atoms over molecules, the rank correlation
 with the explanation after the weights were shuffled, and the quality of the model on the test part, as Markdown. ``--hits`` measures
-200 hits with the default network instead (4 x 300 units): CPU seconds of the shares, and of shares and pictures.
+200 hits with the default network instead (4 x 300 units): CPU seconds of the shares, and of shares and pictures. Each task and seed is
+kept in ``--cache``, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
 import random
 import sys
 import time
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,8 @@ from cinchona.datasets.assay import AssayTable, read_assay_table
 from cinchona.datasets.config import SplitConfig
 from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM
 from cinchona.datasets.splits import Split, make_split
+from cinchona.files import write_json
+from cinchona.manifest import host_facts, package_versions
 from cinchona.models.config import GraphNetConfig, TrainingConfig
 from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.explanation.attribution import attribute
@@ -55,16 +60,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--hits", action="store_true")
+    parser.add_argument("--cache", type=Path, default=Path("benchmark-cache/explanation"))
     asked = parser.parse_args()
     if asked.hits:
         time_hits()
-        return
-    rows = []
-    for seed in range(asked.seeds):
-        for name in asked.tasks:
-            rows.append(planted(TASKS[name], seed, asked.molecules))
-            print(seed, rows[-1], file=sys.stderr, flush=True)
-    report(rows)
+    else:
+        report([kept(asked, name, seed) for seed in range(asked.seeds) for name in asked.tasks])
+    facts = host_facts()
+    print(f"\n{datetime.now(UTC):%Y-%m-%d}; {facts['processor']}, {facts['cores']} cores; "
+          + ", ".join(f"{k} {v}" for k, v in package_versions(["cinchona", "rdkit", "scikit-learn", "torch"]).items()))  # fmt: skip
+
+
+def kept(asked: argparse.Namespace, name: str, seed: int) -> dict[str, float | str]:
+    """The figures of one task and seed, from the cache if they are there."""
+    path = asked.cache / f"{name.replace(' ', '_')}-{asked.molecules}-{seed}.json"
+    if not path.exists():
+        asked.cache.mkdir(parents=True, exist_ok=True)
+        write_json(path, planted(TASKS[name], seed, asked.molecules))
+    found: dict[str, float | str] = json.loads(path.read_text())
+    print(seed, found, file=sys.stderr, flush=True)
+    return found
 
 
 def library(seed: int, count: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cinchona.experiments.note import MAX_CHARACTERS, escape, number, table
 from cinchona.models.folder import model_fingerprint, read_trust
-from cinchona.pipelines.card_words import limits_of_record, standing
+from cinchona.pipelines.card_words import leakage_words, limits_of_record, standing
 from cinchona.pipelines.report_domain import domain_notes
 
 _USE: Final = (
@@ -55,10 +55,8 @@ def _origin(trust: Mapping[str, Any]) -> Iterator[str]:
         yield f"Learned from {escape(str(data.get('name', '')))}: {data.get('compounds', '?')} compounds, digest {digest}."
     if split:
         counts = ", ".join(f"{part} {split.get(part, '?')}" for part in ("train", "valid", "test"))
-        shared = ", ".join(f"{escape(str(k))} {number(v)}" for k, v in leakage.items() if isinstance(v, int | float))
-        yield f"Split by {escape(str(split.get('kind', '')))}: {counts}." + (
-            f" Between the parts: {shared}." if shared else ""
-        )
+        told = f"Split by {escape(str(split.get('kind', '')))}: {counts}. {escape(leakage_words(leakage))}"
+        yield told.rstrip()
 
 
 def _figures(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:

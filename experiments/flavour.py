@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,7 @@ from cinchona.experiments.pyfunc import PARAMS, SMILES, output_columns
 from cinchona.experiments.versions import CONFIG_TAG, FINGERPRINT_TAG
 from cinchona.manifest import package_versions
 from cinchona.models.folder import model_fingerprint, read_trust
-from cinchona.records import Endpoint
+from cinchona.protocols import Scorer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,25 +50,24 @@ def package_model(folder: Path, target: Path, *, facts: Mapping[str, Any] | None
     example = pandas.DataFrame({"smiles": EXAMPLE})
     loaded = load_mlflow(LOADER)._load_pyfunc(str(folder))  # noqa: SLF001 - MLflow's name for it
     loaded.predict(example)  # what is stored has answered once
-    endpoints = loaded.scorer.endpoints
     pyfunc.save_model(
         str(target),
         loader_module=LOADER,
         data_path=str(folder),
         mlflow_model=models.Model(**(facts or {})),
-        signature=signature_of(endpoints),
+        signature=signature_of(loaded.scorer),
         input_example=(example, {name: default for name, (_, default) in PARAMS.items()}),
         pip_requirements=requirements(),
         metadata={"cinchona": json.loads((folder / "config.json").read_bytes())["endpoints"]},
     )
 
 
-def signature_of(endpoints: Sequence[Endpoint]) -> Any:  # noqa: ANN401 - MLflow's ModelSignature
-    """The signature of a model with these endpoints: SMILES in, the columns of an answer out, and the parameters."""
+def signature_of(scorer: Scorer) -> Any:  # noqa: ANN401 - MLflow's ModelSignature
+    """The signature of a model: SMILES in, the columns of an answer out, and the parameters."""
     types, models = load_mlflow("mlflow.types"), load_mlflow("mlflow.models")
     return models.ModelSignature(
         inputs=types.Schema([types.ColSpec("string", SMILES)]),
-        outputs=types.Schema([types.ColSpec(kind, name) for name, kind in output_columns(endpoints)]),
+        outputs=types.Schema([types.ColSpec(kind, name) for name, kind in output_columns(scorer)]),
         params=types.ParamSchema([types.ParamSpec(name, kind, default) for name, (kind, default) in PARAMS.items()]),
     )
 

@@ -16,9 +16,11 @@ import pandas as pd
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.standardize import standardize_batch
 from cinchona.errors import ColumnError, ConfigError
+from cinchona.models.domain.measure import DomainMeasure
 from cinchona.pipelines.predict import batch_of, opened
 from cinchona.protocols import Scorer
-from cinchona.records import DOMAIN_UNKNOWN, CompoundBatch, Endpoint, EndpointStatus
+from cinchona.records import DOMAIN_UNKNOWN, CompoundBatch, EndpointStatus
+from cinchona.screening.layout import NEAREST
 
 SMILES: Final = "smiles"
 """Column that a request must have; a table with one column may call it otherwise."""
@@ -57,8 +59,9 @@ class SmilesModel:
         Returns:
             Columns as :func:`output_columns` lists them: ``score`` (higher is better); for each endpoint its value,
             ``_uncertainty``, ``_lower``, ``_upper`` (NaN where the model gives none), ``_in_domain`` (1, 0, or -1 for
-            unknown) and ``_status`` (``ok``, ``clipped``, ``failed``, ``skipped`` or ``rejected``); then ``flags``,
-            ``status`` (``scored`` or ``rejected``) and ``reason``. Rejected rows have NaN for numbers.
+            unknown) and ``_status`` (``ok``, ``clipped``, ``failed``, ``skipped`` or ``rejected``); then, of a model that may
+            tell it, ``nearest_train_id`` (empty where no bit is shared); then ``flags``, ``status`` (``scored`` or
+            ``rejected``) and ``reason``. Rejected rows have NaN for numbers.
 
         Raises:
             ColumnError: if the table has several columns and none is called ``smiles``.
@@ -69,7 +72,7 @@ class SmilesModel:
         batch, step = batch_of(smiles), chosen["batch_size"]
         parts = [self._part(batch.slice(start, step)) for start in range(0, max(len(smiles), 1), step)]
         table = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        table = table[[name for name, _ in output_columns(self.scorer.endpoints, details=chosen["details"])]]
+        table = table[[name for name, _ in output_columns(self.scorer, details=chosen["details"])]]
         table = table.set_index(model_input.index) if isinstance(model_input, pd.DataFrame) else table
         return _json_ready(table) if os.environ.get(SERVING) == "true" else table
 
@@ -89,6 +92,8 @@ class SmilesModel:
             columns[f"{endpoint.name}_in_domain"] = _spread(inside, place, rows, DOMAIN_UNKNOWN, np.int64)
             codes = np.zeros(len(place)) if scores.status is None else scores.status[:, t]
             columns[f"{endpoint.name}_status"] = _words(codes, place, rows)
+        if scores.nearest_train_ids is not None:
+            columns[NEAREST] = _spread(np.array(scores.nearest_train_ids, object), place, rows, "", object)
         flags = dict(zip(standard.batch.row_ids.tolist(), standard.batch.data["flags"].to_pylist(), strict=True))
         reasons = {r.row_id: r.reason for r in (*standard.rejects, *scores.rejects)}
         ids = batch.row_ids.tolist()
@@ -98,16 +103,24 @@ class SmilesModel:
         return pd.DataFrame(columns)
 
 
-def output_columns(endpoints: Sequence[Endpoint], *, details: bool = True) -> list[tuple[str, str]]:
-    """Names and types (``double``, ``long`` or ``string``) of the columns of an answer, the same for every model."""
+def output_columns(scorer: Scorer, *, details: bool = True) -> list[tuple[str, str]]:
+    """Names and types (``double``, ``long`` or ``string``) of the columns of an answer of ``scorer``."""
     columns = [("score", "double")]
-    for endpoint in endpoints:
+    for endpoint in scorer.endpoints:
         columns.append((endpoint.name, "double"))
         if details:
             columns += [(f"{endpoint.name}_{part}", "double") for part in DETAILS]
             columns.append((f"{endpoint.name}_in_domain", "long"))
         columns.append((f"{endpoint.name}_status", "string"))
+    if details and names_nearest(scorer):
+        columns.append((NEAREST, "string"))
     return [*columns, ("flags", "string"), ("status", "string"), ("reason", "string")]
+
+
+def names_nearest(scorer: Scorer) -> bool:
+    """Whether ``scorer`` tells the id of the nearest training compound, as its training was allowed to."""
+    known = getattr(getattr(scorer, "trust", None), "domain", None)
+    return isinstance(known, DomainMeasure) and known.ids is not None
 
 
 def _load_pyfunc(data_path: str) -> SmilesModel:
@@ -150,7 +163,9 @@ def _params(given: Mapping[str, Any], *, rows: int) -> dict[str, Any]:
     return chosen
 
 
-def _spread(values: np.ndarray, place: np.ndarray, rows: int, absent: float, kind: type = np.float64) -> np.ndarray:
+def _spread(
+    values: np.ndarray, place: np.ndarray, rows: int, absent: float | str, kind: type = np.float64
+) -> np.ndarray:
     """``values`` at the rows ``place`` of a column of ``rows``, ``absent`` elsewhere."""
     column: np.ndarray = np.full(rows, absent, kind)
     column[place] = values

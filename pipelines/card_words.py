@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,12 @@ _SPLITS: Final = {
     "cluster": "Test compounds are of clusters that training has not; the figures are for new series.",
     "time": "Test compounds are the latest; the figures are for compounds made after training.",
 }
+_SHARED: Final = {
+    "duplicates": ("is in training too", "are in training too"),
+    "twins": ("is a stereo or tautomer twin of a known one", "are stereo or tautomer twins of known ones"),
+    "shared_scaffolds": ("has a scaffold that training has", "have a scaffold that training has"),
+}
+"""What a test compound can share with known ones, for one or none and for several."""
 
 
 def intended_use(endpoints: Sequence[Mapping[str, Any]], trust: Mapping[str, Any]) -> Iterator[str]:
@@ -45,6 +52,21 @@ def standing(trust: Mapping[str, Any]) -> Iterator[str]:
         rivals = [m for m in own if m.get("model") in _BASELINES and isinstance(m.get("estimate"), int | float)]
         if model is not None and isinstance(model.get("estimate"), int | float) and rivals:
             yield _compared(target, name, model, rivals)
+
+
+def leakage_words(leakage: Mapping[str, Any]) -> str:
+    """What the test compounds share with the known ones, in words; nothing where it is not known."""
+    told = []
+    for key, (one, more) in _SHARED.items():
+        count = leakage.get(key)
+        if isinstance(count, int):
+            told.append(f"{count:,} {more}" if count > 1 else f"{'one' if count else 'none'} {one}")
+    if not told:
+        return ""
+    tests = f"{leakage['n_test']:,} test compounds" if isinstance(leakage.get("n_test"), int) else "test compounds"
+    near = leakage.get("median_similarity")
+    nearest = f"; the nearest known compound has a similarity of {near:.2f} in the median" if _finite(near) else ""
+    return f"Of the {tests} {', '.join(told)}{nearest}."
 
 
 def limits(trust: Mapping[str, Any], worst: Sequence[tuple[str, str, str, Spot]], *, looked: bool) -> Iterator[str]:
@@ -95,7 +117,8 @@ def _of_data(trust: Mapping[str, Any]) -> Iterator[str]:
         yield f"The test part has {split['test']} compounds only, so every figure is uncertain."
     known = sum(n for n in (leakage.get("duplicates"), leakage.get("twins")) if isinstance(n, int))
     if known:
-        yield f"{known} test compounds are duplicates, stereo or tautomer twins of known ones; they make the figures too good."
+        what = "test compound is a duplicate" if known == 1 else "test compounds are duplicates"
+        yield f"{known:,} {what} or a stereo or tautomer twin of a known one, which makes the figures too good."
     bounds = sum(t.get("bounds") or 0 for t in data.get("targets") or ())
     if bounds:
         yield f"{bounds:,} labels are bounds (such as > 100); they are in no figure."
@@ -141,8 +164,12 @@ def _with_unit(name: Any, unit: Any) -> str:  # noqa: ANN401 - read from a file
     return f"{name} [{unit}]" if unit else str(name)
 
 
+def _finite(value: Any) -> bool:  # noqa: ANN401 - read from a file
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _number(value: Any) -> str:  # noqa: ANN401 - read from a file
     return f"{value:.3g}" if isinstance(value, int | float) else "?"
 
 
-__all__ = ["intended_use", "limits", "limits_of_record", "standing"]
+__all__ = ["intended_use", "leakage_words", "limits", "limits_of_record", "standing"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.sources import Library, open_library
@@ -18,6 +20,7 @@ from cinchona.files import write_json, write_text
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.domain.drift import Drift, DriftReport
 from cinchona.models.domain.measure import DomainMeasure
+from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.folder import open_scorer, read_trust
 from cinchona.models.scorers import ArrayScorer
 from cinchona.pipelines.config import Settings
@@ -77,7 +80,7 @@ def domain(
     names = [library] if isinstance(library, str | Path) else list(library)
     with tempfile.TemporaryDirectory(prefix="cinchona-staged-") as staging:
         opened = open_library(names, staging=Path(staging), reader=chosen.reader)
-        rows, rejected = _measure(drift, opened, rules)
+        rows, rejected = _measure(drift, opened, rules, _vectors_of(scorer))
     found = Drifted(rows, rejected, drift.report(), None if out is None else Path(out))
     if found.out is not None:
         write_json(
@@ -105,7 +108,17 @@ def domain_of(scorer: ArrayScorer, folder: Path) -> DomainMeasure:
     return known
 
 
-def _measure(drift: Drift, library: Library, rules: StandardizeConfig) -> tuple[int, int]:
+def _vectors_of(scorer: ArrayScorer) -> Callable[[Sequence[str]], np.ndarray | None]:
+    """What makes the vectors of valid SMILES that the domain looks at, or None if it does not look at any."""
+    known = scorer.trust.domain
+    if isinstance(known, DomainMeasure) and known.needs_vectors and isinstance(scorer, GraphEnsemble):
+        return scorer.molecule_vectors
+    return lambda _: None
+
+
+def _measure(
+    drift: Drift, library: Library, rules: StandardizeConfig, vectors: Callable[[Sequence[str]], np.ndarray | None]
+) -> tuple[int, int]:
     """Count all compounds; rows, and those that were rejected."""
     rows = rejected = 0
     with progress(library.n_rows, "measuring distances", unit="rows") as bar:
@@ -113,7 +126,7 @@ def _measure(drift: Drift, library: Library, rules: StandardizeConfig) -> tuple[
             standard = standardize_batch(batch, rules, codes=True)
             molecules, usable, _ = molecules_of(standard.batch)
             texts = [text for text, good in zip(standard.batch.smiles, usable.tolist(), strict=True) if good]
-            drift.add(molecules, texts)
+            drift.add(molecules, texts, vectors(texts))
             here = len(batch) + len(unreadable)
             rows, rejected = rows + here, rejected + here - len(texts)
             bar.advance(here)

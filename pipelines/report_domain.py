@@ -18,6 +18,11 @@ _DISTANCE: Final = (
     "compound; 0 is the same fingerprint, 1 shares nothing."
 )
 
+_VECTORS: Final = (
+    "Euclidean distance in the principal components of the first network's vectors, within which training compounds have "
+    "another one; whatever is beyond it is outside, however near its fingerprint is"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DriftView:
@@ -56,10 +61,19 @@ def drift_view(drift: DriftReport, *, model: str, library: str, rejected: int) -
             (percent(drift.share_unseen), "on scaffolds that training has not"),
         ],
         distances=distances_svg({"library": drift.library, "training set, each left out": drift.training}, limits[:1]),
-        targets=[(t.target, f"{t.threshold:.2f}", percent(t.share), t.meaning) for t in drift.targets],
+        targets=[(t.target, f"{t.threshold:.2f}", percent(t.share), t.meaning) for t in drift.targets]
+        + _vectors(drift),
         shifts=[_shift_row(shift) for shift in drift.shifts],
         notes=[_sampled(drift), _DISTANCE],
     )
+
+
+def _vectors(drift: DriftReport) -> list[tuple[str, str, str, str]]:
+    """The row of the distance in the network's vectors."""
+    seen = drift.vectors
+    if seen is None:
+        return []
+    return [("every target, in the network's vectors", f"{seen.limit:.3g}", percent(seen.share), f"{_VECTORS}.")]
 
 
 def distances_svg(sets: Mapping[str, Sequence[int]], limits: Sequence[float]) -> Markup:
@@ -103,6 +117,9 @@ def domain_notes(domain: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - re
         "fingerprints kept",
         f"{domain.get('compounds', 0):,}, hashed; ids {'kept' if domain.get('ids') else 'not kept'}",
     )
+    seen = domain.get("embedding")
+    if isinstance(seen, Mapping) and isinstance(seen.get("limit"), float):
+        yield "threshold in the network's vectors", f"{seen['limit']:.3g}: {_VECTORS}"
     evidence = {str(e.get("target")): e for e in (domain.get("evidence") or {}).get("targets") or ()}
     for place, threshold in enumerate(domain.get("thresholds") or ()):
         yield f"threshold {place + 1}" if len(domain["thresholds"]) > 1 else "threshold", str(threshold.get("meaning"))

@@ -89,7 +89,7 @@ def explanation_view(result: Explained) -> ExplanationView:
     first = shares[0] if shares else None
     return ExplanationView(
         title="Why the model predicts this" if first is None else f"What raises and lowers {printable(first.endpoint)}",
-        subtitle=f"{len(shares):,} compounds explained, {len(result.rejects):,} rejected",
+        subtitle=f"{len(shares):,} {'compound' if len(shares) == 1 else 'compounds'} explained, {len(result.rejects):,} rejected",
         legend=Markup() if first is None else _markup(legend_svg(full, first.scale, endpoint=first.endpoint)),
         note="" if first is None else note_of(shares),
         cards=[_card(one, full) for one in result.explanations],

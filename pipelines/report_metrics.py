@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cinchona.models.metrics import METRICS
+from cinchona.pipelines.card_words import leakage_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,9 @@ def facts_of(trust: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if split:
         parts = ", ".join(f"{_count(split, part)} {part}" for part in ("train", "valid", "test"))
         yield "split", f"{split.get('kind')}, seed {split.get('seed')}: {parts}"
-    leakage = trust.get("leakage") or {}
-    names = {"duplicates": "duplicates", "twins": "stereo or tautomer twins", "shared_scaffolds": "known scaffolds"}
-    told = [f"{leakage[key]:,} {name}" for key, name in names.items() if isinstance(leakage.get(key), int)]
+    told = leakage_words(trust.get("leakage") or {})
     if told:
-        yield "test compounds that training knows", ", ".join(told)
+        yield "leakage", told
     for decision in data.get("decisions") or ():
         yield "decision", str(decision)
 

@@ -3,7 +3,9 @@
 The training fingerprints lie as columns: eight words hold bit p of 512 of them. Adding up the columns of a query's own bits by
 carry-save adders (Harley and Seal; see Mula, Kurz and Lemire 2018, doi:10.1093/comjnl/bxx046) counts the shared bits of all
 in parallel, level k of the counters holding bit k of every count. Which counts reach a bound is decided on the levels too, so
-only fingerprints that beat the nearest one so far are ever looked at alone. Everything is whole numbers: results are exact.
+only fingerprints that beat the nearest one so far are ever looked at alone. Two bounds save most of the work: a block whose
+fingerprints all have too few or too many bits cannot hold a nearer one (Swamidass and Baldi 2007, doi:10.1021/ci600358f), and
+counting ends once the bits still to come cannot make up for what is missing. Everything is whole numbers: results are exact.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from typing import Final
 import numba
 import numpy as np
 
-from cinchona.models.domain.lanes import BITS, WORDS, count_lanes
+from cinchona.models.domain.lanes import BITS, WORDS, count_lanes, lowest_bit
 
 LANES: Final = 64 * WORDS
 """Fingerprints in one block."""
 LEVELS: Final = 17
 """Levels of the counters of :func:`count_shared`: enough for every fingerprint of up to 65,536 bits."""
-_TILE: Final = 256
+_TILE: Final = 4096
 _ONE: Final = np.uint64(1)
 _ZERO: Final = np.uint64(0)
 
@@ -65,7 +67,7 @@ def reaches(levels: np.ndarray, used: int, bound: int) -> np.uint64:
 
 @numba.njit(cache=True)
 def nearest_shared(
-    index: tuple[np.ndarray, np.ndarray, np.ndarray],
+    index: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     query: tuple[np.ndarray, np.ndarray, np.ndarray],
     skipped: np.ndarray,
     found: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -74,12 +76,12 @@ def nearest_shared(
 
     Args:
         index: Columns of all blocks (uint64, shape (blocks, (size + 1) * 8)), bits set in each fingerprint (int64, shape
-            (512 * blocks,)) and the fewest in each block (int64, shape (blocks,)).
-        query: Positions, starts and counts of :class:`~cinchona.models.domain.folding.OnBits`.
+            (512 * blocks,)), the fewest and the most in each block (int64, shape (blocks,)).
+        query: Positions, starts and counts of :class:`~cinchona.models.domain.folding.OnBits`; soonest with rare bits first.
         skipped: Fingerprint that each query must not find, or -1; int64, shape (n,).
         found: Filled, all int64 of shape (n,): shared bits, bits in either, place; 0, 1 and -1 before.
     """
-    columns, _, fewest = index
+    columns, _, fewest, most = index
     positions, starts, counts = query
     out, planes = np.zeros((BITS + 1) * WORDS, np.uint64), np.zeros((LEVELS + 1) * WORDS, np.uint64)
     for first in range(0, len(counts), _TILE):  # a block stays in the cache for a whole tile of queries
@@ -87,13 +89,13 @@ def nearest_shared(
             block = columns[b]
             for q in range(first, min(len(counts), first + _TILE)):
                 bound = found[0][q] * (counts[q] + fewest[b]) // (found[0][q] + found[1][q]) + 1
-                if bound > counts[q]:
+                if bound > min(counts[q], most[b]):
                     continue
                 who = (q, counts[q], skipped[q], fewest[b])
                 if counts[q] >> BITS:
                     _count_block(block, positions[starts[q] : starts[q + 1]], bound, planes)
                     _look(planes, b * LANES, index[1], who, found)
-                elif count_lanes(block, positions, (starts[q], starts[q + 1]), bound, out):
+                elif count_lanes(block, positions, (starts[q], starts[q + 1], counts[q]), bound, out):
                     _look(out, b * LANES, index[1], who, found)
 
 
@@ -163,7 +165,7 @@ def _richest(planes: np.ndarray, used: int, mask: np.ndarray, left: np.ndarray) 
     word = 0
     while not left[word]:
         word += 1
-    lane: int = _lane(word, left[word])
+    lane: int = 64 * word + lowest_bit(left[word])
     return lane
 
 
@@ -181,17 +183,6 @@ def _rule_out(planes: np.ndarray, used: int, mask: np.ndarray, bound: int) -> No
                     above |= equal & level
                     equal &= ~level
             mask[word] &= above | equal
-
-
-@numba.njit(cache=True)
-def _lane(word: int, bits: np.uint64) -> int:
-    """Lane of the lowest of ``bits``, some of which is set, in a word of a mask."""
-    lane = word * 64
-    for step in (32, 16, 8, 4, 2, 1):
-        if not bits & ((_ONE << np.uint64(step)) - _ONE):
-            bits >>= np.uint64(step)
-            lane += step
-    return lane
 
 
 __all__ = ["LANES", "LEVELS", "count_shared", "nearest_shared", "reaches"]

@@ -27,7 +27,19 @@ class Outside:
     meaning: str
     """What the threshold stands for."""
     outside: int
-    """Compounds beyond it."""
+    """Compounds beyond it, or beyond the limit of :class:`OutsideVectors`."""
+    share: float
+    """Their share; NaN without compounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideVectors:
+    """Compounds of a library that are far from training in the vectors of a network, where the model looks at them too."""
+
+    limit: float
+    """Largest distance inside: Euclidean, in the components that are kept; only comparisons with it mean something."""
+    outside: int
+    """Compounds beyond it; they are outside for every target."""
     share: float
     """Their share; NaN without compounds."""
 
@@ -65,6 +77,8 @@ class DriftReport:
     """Compounds of the sample with a scaffold."""
     unseen: int
     """Those of them whose scaffold no training compound has."""
+    vectors: OutsideVectors | None = None
+    """Distance in the vectors of the network, where the model looks at them."""
 
     @property
     def share_unseen(self) -> float:
@@ -77,6 +91,7 @@ class DriftReport:
             "compounds": self.compounds,
             "known": self.known,
             "targets": [_record(target) for target in self.targets],
+            "vectors": None if self.vectors is None else _record(self.vectors),
             "distances": {
                 "edges": [k / BARS for k in range(BARS + 1)], "library": list(self.library), "training": list(self.training),
             },
@@ -102,6 +117,8 @@ class Drift:
     known: int = 0
     bars: np.ndarray = field(default_factory=lambda: np.zeros(BARS, np.int64))
     beyond: np.ndarray = field(init=False)
+    strange: int = 0
+    """Compounds that are far in the vectors of the network."""
     _sample: list[str] = field(default_factory=list)
     _draw: np.random.Generator = field(init=False)
 
@@ -109,11 +126,23 @@ class Drift:
         self.beyond = np.zeros(len(self.targets), np.int64)
         self._draw = rng(self.seed, "drift sample")
 
-    def add(self, molecules: CodedMolecules, smiles: Sequence[str]) -> None:
-        """Count n compounds, given as graph codes and as SMILES."""
+    def add(self, molecules: CodedMolecules, smiles: Sequence[str], vectors: np.ndarray | None = None) -> None:
+        """Count n compounds.
+
+        Args:
+            molecules: Their graph codes.
+            smiles: Their SMILES.
+            vectors: What the network makes of them, float32, shape (n, h); needed if the domain looks at vectors.
+        """
         distance, _ = self.domain.distances(molecules)
+        beyond = distance[:, None] > self.domain.limits
+        if self.domain.embedding is not None:
+            assert vectors is not None, "this domain needs vectors"
+            far = self.domain.embedding.distances(vectors) > self.domain.embedding.limit
+            self.strange += int(far.sum())
+            beyond |= far[:, None]
         self.bars += np.array(histogram(distance), np.int64)
-        self.beyond += (distance[:, None] > self.domain.limits).sum(axis=0)
+        self.beyond += beyond.sum(axis=0)
         self.known += int((distance == 0).sum())
         self._keep(smiles)
         self.compounds += len(smiles)
@@ -145,7 +174,14 @@ class Drift:
             shifts=tuple(_shift(table[:, k], name, profile.properties[name]) for k, name in enumerate(PROPERTIES)),
             with_rings=len(rings),
             unseen=sum(value not in profile.scaffolds for value in rings),
+            vectors=self._vectors(),
         )
+
+    def _vectors(self) -> OutsideVectors | None:
+        if self.domain.embedding is None:
+            return None
+        share = self.strange / self.compounds if self.compounds else float("nan")
+        return OutsideVectors(self.domain.embedding.limit, self.strange, share)
 
 
 def _shift(values: np.ndarray, name: str, training: Spread) -> Shift:
@@ -160,4 +196,4 @@ def _record(record: Any) -> dict[str, Any]:  # noqa: ANN401 - one of the records
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
-__all__ = ["SAMPLE", "Drift", "DriftReport", "Outside", "Shift"]
+__all__ = ["SAMPLE", "Drift", "DriftReport", "Outside", "OutsideVectors", "Shift"]

@@ -7,6 +7,9 @@ register, two of AVX2, four of NEON), with the same result everywhere, since all
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from llvmlite import ir
@@ -18,6 +21,8 @@ WORDS: Final = 8
 """Words in one column of a block."""
 BITS: Final = 8
 """Levels of the counters: counts up to 255."""
+_TESTED: Final = 4
+"""Levels below that of the largest count asked for along the way, 16."""
 _WORD: Final = ir.IntType(64)
 _VECTOR: Final = ir.VectorType(_WORD, WORDS)
 
@@ -30,12 +35,14 @@ def count_lanes(typing: Any, block: Any, positions: Any, span: Any, bound: Any, 
         typing: Numba's.
         block: Columns of the fingerprints, uint64, shape ((size + 1) * 8,): the eight words of position 0, then of position 1, and so on.
         positions: Bits of all queries, int32; those of this one are a multiple of eight, at most 255 of them set.
-        span: First and last place of this query's positions, two int64.
+        span: First and last place of this query's positions, and how many of them are set, three int64.
         bound: Least count wanted, int64, at most 255.
-        out: Filled, uint64, shape (9 * 8,): eight levels of the counters, then the fingerprints that reach ``bound``, as bits.
+        out: Filled if any does, uint64, shape (9 * 8,): eight levels of the counters, then the fingerprints that reach ``bound``,
+            as bits.
 
     Returns:
-        Whether any does, as a word that is then not 0.
+        Whether any does, as a word that is then not 0. Counting ends before the last position once no count can reach ``bound``
+        any more, so give positions of rare bits first.
     """
     signature = types.uint64(block, positions, span, bound, out)
     return signature, _build
@@ -44,22 +51,78 @@ def count_lanes(typing: Any, block: Any, positions: Any, span: Any, bound: Any, 
 def _build(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:  # noqa: ANN401 - numba's form
     arrays = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 4)]
     columns, positions, out = arrays
-    first, last = (builder.extract_value(args[2], k) for k in (0, 1))
+    first, last, total = (builder.extract_value(args[2], k) for k in range(3))
     counters = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0] * WORDS)) for _ in range(BITS)]
-    step = ir.Constant(_WORD, 8)
-    with cgutils.for_range_slice(builder, first, last, step, intp=_WORD) as (place, _):
+    done, none = builder.append_basic_block("done"), ir.Constant(_WORD, 0)
+    with _groups(builder, first, last) as place:
         rows = [_column(builder, columns, positions, place, k) for k in range(8)]
         _count(builder, counters, rows)
+        ahead = builder.sub(builder.add(first, total), builder.add(place, ir.Constant(_WORD, 8)))
+        ahead = builder.select(builder.icmp_signed(">", ahead, none), ahead, none)  # the last eight may be filled up
+        hopeless = _leave_if_hopeless(builder, counters, builder.sub(args[3], ahead), done)
     found = [builder.load(counter) for counter in counters]
     mask = _reaching(builder, found, args[3])
-    for k, vector in enumerate([*found, mask]):
+    _write(builder, [*found, mask], out)
+    some, counted = builder.zext(_any(builder, mask), _WORD), builder.basic_block
+    builder.branch(done)
+    builder.position_at_end(done)
+    result = builder.phi(_WORD)
+    result.add_incoming(some, counted)
+    result.add_incoming(none, hopeless)
+    return result
+
+
+def _write(builder: ir.IRBuilder, vectors: list[ir.Value], out: ir.Value) -> None:
+    for k, vector in enumerate(vectors):
         target = builder.gep(out, [ir.Constant(_WORD, k * WORDS)])
         builder.store(vector, builder.bitcast(target, _VECTOR.as_pointer()), align=8)
-    words = [builder.extract_element(mask, ir.Constant(ir.IntType(32), k)) for k in range(WORDS)]
-    any_word = words[0]
-    for word in words[1:]:
-        any_word = builder.or_(any_word, word)
-    return any_word
+
+
+@intrinsic
+def lowest_bit(typing: Any, word: Any) -> Any:  # noqa: ANN401, ARG001 - numba's form
+    """Place of the lowest bit that is set in a word (uint64, not 0), as int64."""
+
+    def build(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:  # noqa: ANN401, ARG001 - numba's form
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), build
+
+
+@contextmanager
+def _groups(builder: ir.IRBuilder, first: ir.Value, last: ir.Value) -> Iterator[ir.Value]:
+    """A loop over the places from ``first`` to ``last`` in steps of eight; gives the place."""
+    check, body, after = (builder.append_basic_block(f"groups.{part}") for part in ("check", "body", "after"))
+    start = builder.basic_block
+    builder.branch(check)
+    builder.position_at_end(check)
+    place = builder.phi(_WORD)
+    place.add_incoming(first, start)
+    builder.cbranch(builder.icmp_signed("<", place, last), body, after)
+    builder.position_at_end(body)
+    yield place
+    place.add_incoming(builder.add(place, ir.Constant(_WORD, 8)), builder.basic_block)
+    builder.branch(check)
+    builder.position_at_end(after)
+
+
+def _leave_if_hopeless(builder: ir.IRBuilder, counters: list[ir.Value], needed: ir.Value, to: ir.Block) -> ir.Block:
+    """Go to ``to`` if no count so far is ``needed``, or rather the next lower of 0, 1, 2, 4, 8 and 16; gives the block left."""
+    levels = [builder.load(counter) for counter in counters]
+    chosen = some = functools.reduce(builder.or_, levels[_TESTED:])
+    for k in range(_TESTED - 1, -1, -1):
+        some = builder.or_(some, levels[k])
+        chosen = builder.select(builder.icmp_signed("<", needed, ir.Constant(_WORD, 2 << k)), some, chosen)
+    hope = builder.or_(_any(builder, chosen), builder.icmp_signed("<=", needed, ir.Constant(_WORD, 0)))
+    here, more = builder.basic_block, builder.append_basic_block("groups.more")
+    builder.cbranch(hope, more, to)
+    builder.position_at_end(more)
+    return here
+
+
+def _any(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
+    """Whether any bit is set, one bit."""
+    words = builder.icmp_unsigned("!=", mask, ir.Constant(_VECTOR, [0] * WORDS))
+    return builder.icmp_unsigned("!=", builder.bitcast(words, ir.IntType(WORDS)), ir.Constant(ir.IntType(WORDS), 0))
 
 
 def _column(builder: ir.IRBuilder, columns: ir.Value, positions: ir.Value, place: ir.Value, k: int) -> ir.Value:

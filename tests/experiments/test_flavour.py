@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinchona.errors import CinchonaError, ColumnError, ConfigError
+from cinchona.experiments.client import load_mlflow
 from cinchona.experiments.flavour import package_model, requirements
 from cinchona.experiments.pyfunc import _load_pyfunc, output_columns
 from cinchona.experiments.tracker import MlflowTracker
-from cinchona.models.folder import model_fingerprint
-from cinchona.records import Endpoint
+from cinchona.models.domain.fitting import fit_domain
+from cinchona.models.domain.folding import Folding
+from cinchona.models.folder import model_fingerprint, open_scorer, save_model
+from cinchona.models.trusting import Trust
 
 SMILES = [smiles for _, smiles in DRUGS]
 
@@ -66,8 +70,30 @@ def test_every_endpoint_has_all_its_columns_and_types(model):
     assert table["pIC50_status"].tolist() == ["ok", "rejected"]
     assert table["pIC50_in_domain"].tolist() == [-1, -1], "this forest knows no domain"
     kinds = {"double": "float64", "long": "int64", "string": "object"}
-    for name, kind in output_columns(model.scorer.endpoints):
+    for name, kind in output_columns(model.scorer):
         assert str(table[name].dtype) == kinds[kind], name
+
+
+def test_the_nearest_training_compound_is_named_where_the_model_may_tell(tmp_path):
+    smiles, ids = SMILES[:6], [f"train-{k}" for k in range(6)]
+    write_model(tmp_path / "forest")
+    scorer = open_scorer(tmp_path / "forest")
+    told = fit_domain(smiles, endpoints=scorer.endpoints, folding=Folding.of(1), ids=ids, seed=1)
+    columns = {}
+    for name, domain in (("told", told), ("secret", replace(told, ids=None))):
+        scorer.trust = Trust(domain=domain)
+        save_model(scorer, tmp_path / name)
+        package_model(tmp_path / name, tmp_path / f"{name}-package")
+        signature = load_mlflow("mlflow.models").Model.load(str(tmp_path / f"{name}-package")).signature
+        table = _load_pyfunc(str(tmp_path / name)).predict([smiles[2], "xx", smiles[4]])
+        columns[name] = list(table.columns)
+        assert [column.name for column in signature.outputs] == columns[name]
+        if name == "told":
+            assert table["nearest_train_id"].tolist() == ["train-2", "", "train-4"]
+            short = _load_pyfunc(str(tmp_path / name)).predict(smiles, {"details": False})
+            assert "nearest_train_id" not in short.columns
+            assert list(_load_pyfunc(str(tmp_path / name)).predict(["xx"]).columns) == columns[name]
+    assert [name for name in columns["told"] if name not in columns["secret"]] == ["nearest_train_id"]
 
 
 def test_parameters_of_a_request(model):
@@ -131,7 +157,7 @@ print(json.dumps({"columns": list(table.columns), "status": table["status"].toli
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["status"] == ["scored", "rejected"]
-    assert answer["columns"] == answer["outputs"] == [name for name, _ in output_columns([Endpoint("pIC50")])]
+    assert answer["columns"] == answer["outputs"] == [name for name, _ in output_columns(open_scorer(folder))]
     assert answer["inputs"] == [{"type": "string", "name": "smiles", "required": True}]
 
 

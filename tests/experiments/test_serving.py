@@ -108,7 +108,7 @@ def test_ten_thousand_rows(address, folder):
     assert len(rows) == 10_000
     assert [r["status"] for r in rows] == ["rejected" if s == "xx" else "scored" for s in smiles]
     model = _load_pyfunc(str(folder))
-    names = [name for name, _ in output_columns(model.scorer.endpoints)]
+    names = [name for name, _ in output_columns(model.scorer)]
     assert list(rows[0]) == names
     expected = model.predict(smiles[:301])["pIC50"].to_numpy()
     for start in range(0, 9_900, 301):

@@ -110,8 +110,18 @@ def test_facts_of_damaged_records_do_not_raise():
     assert facts["error with distance, t"] == "Spearman 0.50 (0.10 to –)"
 
 
-def test_networks_can_look_at_their_own_vectors_too(tmp_path):
+def test_networks_can_look_at_their_own_vectors_too(library, tmp_path):
     settings = quick_settings("domain.embedding=true", "training.ensemble_size=1", "training.epochs=1")
     out = tmp_path / "model"
     train(nav17(40), targets=["pIC50"], out=out, settings=settings, seed=1)
-    assert open_scorer(out).trust.domain.embedding.limit > 0
+    space = open_scorer(out).trust.domain.embedding
+    assert space.limit > 0
+    found = domain(library, model=out, out=tmp_path / "drift", settings=quick_settings())
+    scored = predict(library, model=out, settings=quick_settings()).table["pIC50_in_domain"].to_pylist()
+    assert found.drift.targets[0].outside == scored.count(0), "the report counts as the scores do"
+    smiles = predict(library, model=out, settings=quick_settings()).table["smiles"].to_pylist()[:7]
+    far = space.distances(open_scorer(out).molecule_vectors(smiles)) > space.limit
+    assert found.drift.vectors.outside == far.sum()
+    assert json.loads((tmp_path / "drift" / "domain.json").read_text())["vectors"]["limit"] == space.limit
+    assert "in the network" in (tmp_path / "drift" / "report.html").read_text()
+    assert "network's vectors" in dict(domain_notes(read_trust(out)["domain"])).__repr__()

@@ -16,6 +16,7 @@ from cinchona.models.domain.bitslices import LANES, LEVELS, count_shared, reache
 from cinchona.models.domain.folding import Folding, OnBits
 from cinchona.models.domain.index import NearestIndex
 from cinchona.models.domain.lanes import BITS, WORDS, count_lanes
+from cinchona.models.domain.rarity import rare_first, rarity
 
 FOLDING = Folding.of("tests")
 
@@ -80,32 +81,72 @@ def test_first_among_equals_is_found_and_skipping_it_finds_the_next(pair: tuple[
 
 
 @numba.njit
-def lanes(block: np.ndarray, positions: np.ndarray, bound: int, out: np.ndarray) -> int:
+def lanes(block: np.ndarray, positions: np.ndarray, total: int, bound: int, out: np.ndarray) -> int:
     """The vector loop, called as the search calls it."""
-    return count_lanes(block, positions, (0, len(positions)), bound, out)
+    return count_lanes(block, positions, (0, len(positions), total), bound, out)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 31), st.booleans())
-def test_vertical_counters_count(seed: int, groups: int, full: bool) -> None:
-    rng = np.random.default_rng(seed)
-    bits = rng.random((groups * 8 + 1, LANES)) < (1.0 if full else rng.random())
-    bits[-1] = False
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 255), st.sampled_from(["full", "even", "rare first"]))
+def test_vertical_counters_count(seed: int, total: int, kind: str) -> None:
+    """Lists are filled up to a multiple of eight by a column of zeros, and counting may end early but misses nothing."""
+    rng, groups = np.random.default_rng(seed), -(-total // 8)
+    density = {"full": 1.0, "even": rng.random(), "rare first": np.linspace(0, 1, groups * 8 + 1)[:, None] ** 2}[kind]
+    bits = rng.random((groups * 8 + 1, LANES)) < density
+    bits[total:] = False
     block = np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(-1)
     positions, counts = np.arange(groups * 8, dtype=np.int32), bits.sum(axis=0)
     out, levels = np.full((BITS + 1) * WORDS, 77, np.uint64), np.full(LEVELS, 77, np.uint64)
-    for bound in (0, 1, 7, 8, 31, 32, 33, groups * 4, groups * 8, min(groups * 8 + 1, 255)):
-        reached = lanes(block, positions, bound, out)
-        mask = np.unpackbits(out[BITS * WORDS :].view(np.uint8), bitorder="little")
-        np.testing.assert_array_equal(mask, counts >= bound)
+    most = int(counts.max())
+    for bound in sorted({0, 1, 7, 8, 31, 32, 33, total // 2, total, most - 1, most, most + 1} & set(range(256))):
+        reached = lanes(block, positions, total, bound, out)
         assert bool(reached) == bool((counts >= bound).any())
-        planes = np.unpackbits(out[: BITS * WORDS].view(np.uint8).reshape(BITS, -1), axis=1, bitorder="little")
-        np.testing.assert_array_equal((planes.astype(int) << np.arange(BITS)[:, None]).sum(axis=0), counts)
+        if reached:
+            mask = np.unpackbits(out[BITS * WORDS :].view(np.uint8), bitorder="little")
+            np.testing.assert_array_equal(mask, counts >= bound)
+            planes = np.unpackbits(out[: BITS * WORDS].view(np.uint8).reshape(BITS, -1), axis=1, bitorder="little")
+            np.testing.assert_array_equal((planes.astype(int) << np.arange(BITS)[:, None]).sum(axis=0), counts)
         for word in (0, WORDS - 1):
             used = count_shared(block, positions, word, levels)
             here = slice(64 * word, 64 * word + 64)
             found = int(reaches(levels, used, bound))
             assert [bool(found >> r & 1) for r in range(64)] == (counts[here] >= bound).tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(fingerprints())
+def test_rare_bits_come_first(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    queries, references = pair
+    ranks, lists = rarity(references), OnBits.of_packed(queries)
+    bits = np.unpackbits(references.view(np.uint8), axis=1, bitorder="little")
+    size = bits.shape[1]
+    assert sorted(ranks) == list(range(size + 1))
+    assert ranks[-1] == size
+    assert (np.diff(bits.sum(axis=0)[np.argsort(ranks[:-1])].astype(int)) >= 0).all()
+    found = rare_first(ranks, lists.positions, lists.starts)
+    for q in range(len(queries)):
+        own = slice(lists.starts[q], lists.starts[q + 1])
+        np.testing.assert_array_equal(found[own], np.sort(ranks[lists.positions[own]]))
+
+
+def test_order_of_the_index_and_many_queries_change_no_distance() -> None:
+    """Sorted by numbers of bits, as a folder keeps them, blocks are left out; more queries than a tile holds pass them twice."""
+    rng = np.random.default_rng(11)
+    bits = rng.random((1_400, 256)) < rng.beta(0.6, 3, 256) * rng.uniform(0.3, 1.6, (1_400, 1))
+    words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+    ordered = words[np.argsort(np.bitwise_count(words).sum(axis=1), kind="stable")]
+    queries = np.packbits(rng.permuted(bits, axis=0), axis=1, bitorder="little").view(np.uint64)
+    lists = OnBits.of_packed(np.tile(queries[:500], (9, 1)))
+    together, place = NearestIndex(ordered).nearest(lists)
+    np.testing.assert_array_equal(together, NearestIndex(words).nearest(lists)[0])
+    np.testing.assert_array_equal(together.reshape(9, -1), np.tile(together[:500], (9, 1)))
+    np.testing.assert_array_equal(place.reshape(9, -1), np.tile(place[:500], (9, 1)))
+    shared = np.unpackbits(queries[:500].view(np.uint8), axis=1).astype(np.float32)
+    known = np.unpackbits(ordered.view(np.uint8), axis=1).astype(np.float32)
+    both = shared @ known.T
+    similar = both / np.maximum(shared.sum(axis=1)[:, None] + known.sum(axis=1) - both, 1)
+    np.testing.assert_allclose(together[:500], 1 - similar.max(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(place[:500], np.where(similar.max(axis=1) > 0, similar.argmax(axis=1), -1))
 
 
 def test_queries_of_many_bits_go_another_way_to_the_same_result() -> None:
