@@ -21,6 +21,8 @@ FEWEST: Final = 5
 """Held-out compounds of a series that gets a row of its own."""
 SIMILARITY: Final = 0.6
 """Tanimoto similarity (Morgan, radius 2) from which scaffolds make one series."""
+NO_RINGS: Final = "no rings"
+"""Name of the group of compounds without a scaffold."""
 _PARTS: Final = 4
 _SIGNIFICANT: Final = 0.05
 _NORMAL: Final = NormalDist()
@@ -120,7 +122,7 @@ def spots_of(names: Sequence[str], measured: np.ndarray, predicted: np.ndarray) 
             bias=float(off[groups == name].mean()),
             ratio=float(error[groups == name].mean()) / mean if mean > 0 else math.nan,
             p_value=1.0 if math.isnan(chance) else float(chance),
-            scaffold=name if name not in {"other series", "no rings"} else "",
+            scaffold=name if name not in {"other series", NO_RINGS} else "",
         )
         for name, chance in zip(listed, chances, strict=True)
     ]
@@ -131,13 +133,13 @@ def _series(own: Sequence[str]) -> list[str]:
     counts = Counter(text for text in own if text != NO_SCAFFOLD)
     ordered = sorted(counts, key=lambda text: (-counts[text], text))
     if not ordered:
-        return ["no rings"] * len(own)
+        return [NO_RINGS] * len(own)
     cluster = leader_clusters(morgan_packed(ordered), similarity=SIMILARITY)
     leader: dict[int, str] = {}
     for text, number in zip(ordered, cluster.tolist(), strict=True):
         leader.setdefault(number, text)
     place = {text: leader[number] for text, number in zip(ordered, cluster.tolist(), strict=True)}
-    return [place.get(text, "no rings") for text in own]
+    return [place.get(text, NO_RINGS) for text in own]
 
 
 def _quarters(values: np.ndarray) -> list[str]:
@@ -169,4 +171,4 @@ def _chance(error: np.ndarray, inside: np.ndarray) -> float:
     return 1 - _NORMAL.cdf(z)
 
 
-__all__ = ["FEWEST", "SIMILARITY", "Spot", "by_property", "by_series", "spots_of"]
+__all__ = ["FEWEST", "NO_RINGS", "SIMILARITY", "Spot", "by_property", "by_series", "spots_of"]

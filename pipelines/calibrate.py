@@ -46,8 +46,8 @@ class Calibrated:
     """Level of its intervals."""
     compounds: int
     """Compounds that they were learnt from; 0 where only the level was changed."""
-    known: int
-    """Those of them that seem to be training compounds of the model, whose errors are too small; -1 where it is not known."""
+    known: int | None
+    """Those of them that seem to be training compounds of the model, whose errors are too small; None where it is not known."""
     checks: tuple[dict[str, Any], ...]
     """What intervals learnt from one half of the table promise, and what the other half shows, for each endpoint."""
 
@@ -85,8 +85,8 @@ def calibrate(
     data = read_assay_table(table, targets=targets, curation=chosen.curation, standardize=rules, reader=chosen.reader)
     truth = _labels(scorer, data)
     held = _held_out(scorer, data)
-    known = -1 if held.distance is None else int((held.distance == 0).sum())
-    if known > _KNOWN * len(held):
+    known = None if held.distance is None else int((held.distance == 0).sum())
+    if known is not None and known > _KNOWN * len(held):
         logger.warning(
             "%d of %d compounds may be training compounds of the model: their errors, and so the intervals, are too small",
             known, len(held),
@@ -105,7 +105,7 @@ def with_level(model: str | Path, level: float, *, out: str | Path) -> Calibrate
         ModelFileError: if the model cannot be used.
     """
     scorer = open_scorer(model)
-    return _written(scorer, at_level(scorer, level), Path(model), Calibrated(Path(out), "", level, 0, -1, ()))
+    return _written(scorer, at_level(scorer, level), Path(model), Calibrated(Path(out), "", level, 0, None, ()))
 
 
 def at_level(scorer: ArrayScorer, level: float) -> ConformalIntervals:

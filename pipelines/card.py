@@ -195,7 +195,8 @@ def _short(trust: Mapping[str, Any]) -> dict[str, Any]:
     )
     found = {key: trust[key] for key in kept if trust.get(key) is not None}
     if isinstance(found.get("domain"), dict):
-        found["domain"] = {k: v for k, v in found["domain"].items() if k not in {"ids", "folding"}}
+        kept_ids = found["domain"].get("ids") is not None
+        found["domain"] = {k: v for k, v in found["domain"].items() if k != "folding"} | {"ids": kept_ids}
     return {key: _cut(value) for key, value in found.items()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from cinchona.models.metrics import METRICS
-from cinchona.models.weak_spots import Spot
+from cinchona.models.weak_spots import NO_RINGS, Spot
 
 _LED_BY: Final = {"regression": "rmse", "classification": "roc_auc"}
 """Metric by which a model is compared with the baselines, by kind of target."""
@@ -82,6 +82,7 @@ def limits(trust: Mapping[str, Any], worst: Sequence[tuple[str, str, str, Spot]]
         yield "Where it fails is not known: its held-out predictions are not in the folder."
     for target, unit, label, spot in worst[:_TOLD]:
         place = f"the series {spot.name}" if label == "series" else f"{label} {spot.name}"
+        place = "compounds without rings" if spot.name == NO_RINGS else place
         amount = f"{spot.error:.3g}{f' {unit}' if unit else ''}"
         yield f"{target}: it is worse for {place}: wrong by {amount} on average, {spot.ratio:.1f} times the mean ({spot.compounds:,} compounds)."
     if looked and not worst:
@@ -117,8 +118,13 @@ def _of_data(trust: Mapping[str, Any]) -> Iterator[str]:
         yield f"The test part has {split['test']} compounds only, so every figure is uncertain."
     known = sum(n for n in (leakage.get("duplicates"), leakage.get("twins")) if isinstance(n, int))
     if known:
-        what = "test compound is a duplicate" if known == 1 else "test compounds are duplicates"
-        yield f"{known:,} {what} or a stereo or tautomer twin of a known one, which makes the figures too good."
+        one = known == 1
+        what = (
+            "compound is a duplicate, stereo or tautomer twin of a known one"
+            if one
+            else "compounds are duplicates, stereo or tautomer twins of known ones"
+        )
+        yield f"{known:,} test {what}, which makes the figures too good."
     bounds = sum(t.get("bounds") or 0 for t in data.get("targets") or ())
     if bounds:
         yield f"{bounds:,} labels are bounds (such as > 100); they are in no figure."

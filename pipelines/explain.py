@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from cinchona.models.explanation.records import Attribution, MethodName
 from cinchona.models.folder import read_trust
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.predict import batch_of, opened
+from cinchona.pipelines.prediction_worth import Worth
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch, Reject
 from cinchona.screening.csvfile import write_csv
@@ -60,6 +61,8 @@ class Explanation:
     """Parts of the molecule, the most telling first."""
     comparisons: tuple[Comparison, ...]
     """Similar training compounds, where the model folder keeps them."""
+    worth: Worth | None = None
+    """What the model's score says of the prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +149,15 @@ class _Job:
         """Explanations of the rows of ``batch``, and the rows that have none."""
         standard = standardize_batch(batch, self.rules)
         found = attribute(self.scorer, standard.batch.smiles, endpoint=self.endpoint, method=self.method)
+        scores = self.scorer.score(standard.batch)
+        place = {row: k for k, row in enumerate(scores.row_ids.tolist())}
         explanations, rejects = [], list(standard.rejects)
         rows, names = standard.batch.row_ids.tolist(), standard.batch.compound_ids
         for row, name, shares in zip(rows, names, found, strict=True):
             if isinstance(shares, Attribution):
                 told = _comparisons(shares, self.kept)
-                explanations.append(Explanation(row, name, shares, tuple(pieces(shares)), told))
+                worth = Worth.of(scores, place[row], shares.endpoint) if row in place else None
+                explanations.append(Explanation(row, name, shares, tuple(pieces(shares)), told, worth))
             else:
                 rejects.append(shares.of_row(row))
         return explanations, rejects
@@ -212,6 +218,7 @@ def _check_count(rows: int) -> None:
 def _plain(one: Explanation) -> dict[str, Any]:
     return {
         "row_id": one.row_id, "compound_id": one.compound_id, **one.shares.to_json(),
+        "score": None if one.worth is None else asdict(one.worth),
         "pieces": [{"smiles": p.smiles, "atoms": list(p.atoms), "share": p.share, "unsure": p.unsure} for p in one.pieces],
         "training_compounds": [
             {

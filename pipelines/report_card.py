@@ -13,7 +13,7 @@ from markupsafe import Markup
 from cinchona.models.weak_spots import Spot
 from cinchona.pipelines.card import ModelCard, WeakSpots
 from cinchona.pipelines.depict import structure_svg
-from cinchona.pipelines.figures import lines_svg
+from cinchona.pipelines.reliability import reliabilities
 from cinchona.pipelines.report_domain import distances_svg, domain_notes, errors_svg
 from cinchona.pipelines.report_hits import printable
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
@@ -61,8 +61,8 @@ class CardView:
     limits: list[str]
     tables: list[MetricsTable]
     facts: list[tuple[str, str]]
-    calibration: list[tuple[str, list[tuple[str, str]], Markup]]
-    """Target, what is known of its intervals and probabilities, and a picture of it."""
+    calibration: list[tuple[str, str, Markup]]
+    """Target, what became of its intervals and probabilities in words, and a picture of it."""
     domain: list[tuple[str, str]]
     distances: Markup
     errors: list[tuple[str, Markup]]
@@ -103,32 +103,19 @@ def _training(trust: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "seed", str(trust["seed"])
 
 
-def _calibration(trust: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]], Markup]]:
-    """What was measured of intervals and probabilities on the test part."""
+def _calibration(trust: Mapping[str, Any]) -> Iterator[tuple[str, str, Markup]]:
+    """What was measured of intervals and probabilities on the test part; of a damaged record, its figures as they are."""
     record = trust.get("calibration")
     for entry in (record.get("endpoints") or ()) if isinstance(record, Mapping) else ():
         if not isinstance(entry, Mapping):
             continue
-        plain = {str(k).replace("_", " "): _figure(v) for k, v in entry.items() if isinstance(v, int | float | str)}
-        span = entry.get("coverage_interval")
-        if isinstance(span, Sequence) and len(span) == 2:
-            plain["coverage, 95 % interval"] = f"{_figure(span[0])} to {_figure(span[1])}"
-        yield str(plain.pop("target", "")), list(plain.items()), _reliability(entry)
-
-
-def _reliability(entry: Mapping[str, Any]) -> Markup:
-    """What was promised against what was found: coverages of intervals, or shares of actives."""
-    bins = [b for b in entry.get("bins") or () if isinstance(b, Mapping)]
-    pairs = [(b.get("promised"), b.get("found")) for b in bins] or list(
-        zip(entry.get("levels") or (), entry.get("found") or (), strict=False)
-    )
-    points = [(float(x), float(y)) for x, y in pairs if isinstance(x, int | float) and isinstance(y, int | float)]
-    if len(points) < 2:
-        return Markup()
-    svg = lines_svg(
-        [("found", points)], y_range=(0.0, 1.0), x_label="promised", y_label="found", guide=(points[0][:1] * 2, points[-1][:1] * 2),
-    )  # fmt: skip
-    return Markup(svg)  # noqa: S704 - drawn by us
+        try:
+            (found,) = reliabilities({"calibration": {"endpoints": [entry]}})
+        except (KeyError, TypeError, ValueError, IndexError):
+            plain = [f"{k} {_figure(v)}" for k, v in entry.items() if isinstance(v, int | float | str)]
+            yield printable(str(entry.get("target", ""))), printable(", ".join(plain)), Markup()
+        else:
+            yield printable(found.target), printable(found.told), found.svg
 
 
 def _errors(card: ModelCard, domain: Mapping[str, Any], limits: Sequence[float]) -> Iterator[tuple[str, Markup]]:
@@ -144,7 +131,7 @@ def _weak(spots: WeakSpots) -> WeakView:
     worst = sum(spot.worse for spot in spots.series)
     summary = (
         f"{spots.compounds:,} held-out compounds, wrong by {spots.error:.3g}{unit} on average; "
-        f"{worst or 'no'} series {'is' if worst == 1 else 'are'} worse than the rest beyond chance."
+        f"{worst or 'no'} series {'are' if worst > 1 else 'is'} worse than the rest beyond chance."
     )
     return WeakView(
         target=spots.target, unit=spots.unit, summary=summary,

@@ -132,8 +132,9 @@ def domain_notes(domain: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - re
 
 
 def _sampled(drift: DriftReport) -> str:
+    which = "all compounds" if drift.sample == drift.compounds else f"{drift.sample:,} compounds drawn at random"
     return (
-        f"Properties and scaffolds are those of {drift.sample:,} compounds drawn at random; {drift.with_rings:,} of them have "
+        f"Properties and scaffolds are those of {which}; {drift.with_rings:,} of them have "
         f"rings, and the scaffolds of {drift.unseen:,} are not in training."
     )
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from cinchona.files import write_text
+from cinchona.models.explanation.neighbours import LEAST_SIMILAR
 from cinchona.pipelines.depict_shares import full_colour, legend_svg, marked_svg, shares_svg
 from cinchona.pipelines.hit_explanations import note_of
+from cinchona.pipelines.prediction_worth import worth_words
 from cinchona.pipelines.report import render
 from cinchona.pipelines.report_hits import printable
 
@@ -56,6 +58,8 @@ class Card:
     pieces: list[PieceRow]
     more: int
     neighbours: list[NeighbourCard]
+    alone: str
+    """That no training compound is similar, where this is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def explanation_view(result: Explained) -> ExplanationView:
         subtitle=f"{len(shares):,} {'compound' if len(shares) == 1 else 'compounds'} explained, {len(result.rejects):,} rejected",
         legend=Markup() if first is None else _markup(legend_svg(full, first.scale, endpoint=first.endpoint)),
         note="" if first is None else note_of(shares),
-        cards=[_card(one, full) for one in result.explanations],
+        cards=[_card(one, full, keeps=result.keeps_compounds) for one in result.explanations],
         rejects=[(str(reject.row_id), printable(reject.reason)) for reject in result.rejects],
         comparison_note=_comparison_note(result),
     )
@@ -115,7 +119,7 @@ def gallery_html(explanations: Sequence[Explanation]) -> str:
     )
 
 
-def _card(one: Explanation, full: float) -> Card:
+def _card(one: Explanation, full: float, *, keeps: bool) -> Card:
     return Card(
         title=f"row {one.row_id}" if one.compound_id in {"", str(one.row_id)} else printable(one.compound_id),
         smiles=printable(one.shares.smiles),
@@ -128,12 +132,15 @@ def _card(one: Explanation, full: float) -> Card:
         ],
         more=max(0, len(one.pieces) - _PIECES),
         neighbours=[_neighbour(found, one.shares.endpoint) for found in one.comparisons],
+        alone="No training compound is similar." if keeps and not one.comparisons else "",
     )
 
 
 def _prediction(one: Explanation) -> str:
     shares = one.shares
-    return f"{printable(shares.endpoint)} {shares.value:.2f} {shares.scale}".strip()
+    return f"{printable(shares.endpoint)} {shares.value:.2f} {shares.scale}".strip() + worth_words(
+        one.worth, shares.scale
+    )
 
 
 def _balance(one: Explanation) -> str:
@@ -162,7 +169,8 @@ def _comparison_note(result: Explained) -> str:
     if result.keeps_compounds:
         return (
             "Training compounds are the two most similar ones, and the most similar one whose label is at least a standard "
-            "deviation of all labels away from the prediction; green marks what they do not share with the compound."
+            "deviation of all labels away from the prediction; green marks what they do not share with the compound. Those of a "
+            f"Tanimoto similarity below {LEAST_SIMILAR} are not shown."
         )
     return (
         "This model folder keeps no training compounds (explanation.keep_compounds), so there are none to compare with."

@@ -91,4 +91,9 @@ def _score(entry: Mapping[str, Any] | None, best: float | None) -> Score:
         return Score("–", "", best=False)
     low, high = entry.get("lower"), entry.get("upper")
     known = isinstance(low, int | float) and isinstance(high, int | float)
-    return Score(f"{value:.3f}", f"{low:.3f} to {high:.3f}" if known else "", best=value == best)
+    return Score(_third(value), f"{_third(low)} to {_third(high)}" if known else "", best=value == best)
+
+
+def _third(value: Any) -> str:  # noqa: ANN401 - read from a file
+    """Three decimals, zero without a sign."""
+    return f"{round(value, 3) + 0.0:.3f}"

@@ -39,7 +39,7 @@ def calibrated(bare, table):
 
 def test_intervals_are_learnt_and_the_model_stays(bare, calibrated, table):
     before, after = open_scorer(bare), open_scorer(calibrated.folder)
-    assert (calibrated.compounds, calibrated.known, calibrated.level) == (40, -1, 0.9)
+    assert (calibrated.compounds, calibrated.known, calibrated.level) == (40, None, 0.9)
     assert after.fingerprint == calibrated.fingerprint != before.fingerprint
     one, other = (model.score(CompoundBatch.of(SMILES)) for model in (before, after))
     np.testing.assert_array_equal(one.value, other.value)

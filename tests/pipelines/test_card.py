@@ -13,9 +13,10 @@ from finished_screen import DRUGS, HOSTILE, TRUST, write_model
 from weak_spots import planted
 
 from cinchona.errors import InputError, ModelFileError
-from cinchona.pipelines.card import model_card, write_card
+from cinchona.pipelines.card import _short, model_card, write_card
 from cinchona.pipelines.card_words import intended_use, limits, standing
 from cinchona.pipelines.report_card import card_view
+from cinchona.pipelines.report_domain import domain_notes
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +158,22 @@ def test_calibration_and_domain_are_shown(folder):
               "thresholds": [{"distance": 0.5, "meaning": "Beyond it, errors grow.", "basis": "error"}]}  # fmt: skip
     card.trust.update(calibration={"part": "test", "endpoints": [entry]}, domain=domain)
     view = card_view(card)
-    ((target, figures, picture),) = view.calibration
+    ((target, told, picture),) = view.calibration
     assert target == "pIC50"
-    assert dict(figures)["coverage"] == "0.91"
-    assert dict(figures)["coverage, 95 % interval"] == "0.84 to 0.95"
+    assert told == "Intervals of level 90% hold 91.0% of 98 labels (84.0% to 95.0%); mean width 1.2."
     assert "<polyline" in picture
     assert ("threshold", "Beyond it, errors grow.") in view.domain
     assert "<polyline" in view.errors[0][1]
     card.trust["calibration"]["endpoints"] = [{"target": "a", "bins": [{"promised": 0.1, "found": 0.2}]}, "nonsense"]
-    assert card_view(card).calibration == [("a", [], "")]
+    assert card_view(card).calibration == [("a", "target a", "")]
+
+
+def test_a_card_says_whether_ids_are_kept_and_does_not_tell_them(folder):
+    card = {}
+    for kept in (["secret-7"], None):
+        trust = json.loads((folder / "trust.json").read_text()) | {
+            "domain": {"compounds": 1, "ids": kept, "thresholds": []}
+        }
+        card[kept is None] = _short(trust)["domain"]
+        assert ("ids kept" in dict(domain_notes(card[kept is None]))["fingerprints kept"]) == (kept is not None)
+    assert "secret-7" not in str(card)

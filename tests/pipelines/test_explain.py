@@ -18,15 +18,19 @@ from small_assays import SMILES, split_of, table_of
 
 from cinchona.errors import InputError
 from cinchona.models.config import GraphNetConfig
+from cinchona.models.domain.fitting import fit_domain
+from cinchona.models.domain.folding import Folding
 from cinchona.models.explanation.attribution import attribute
 from cinchona.models.explanation.neighbours import kept_compounds
-from cinchona.models.folder import save_model
+from cinchona.models.folder import open_scorer, save_model
+from cinchona.models.trusting import Trust
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.depict_shares import LOWERS, RAISES, full_colour, legend_svg, marked_svg, shares_svg
 from cinchona.pipelines.explain import explain
 from cinchona.pipelines.hit_explanations import explained_endpoint
+from cinchona.pipelines.prediction_worth import Worth, worth_words
 from cinchona.pipelines.report import write_screen_report
-from cinchona.records import Endpoint
+from cinchona.records import Endpoint, Scores
 from cinchona.settings import load_settings
 
 HOSTILE = "</svg><script>alert(1)</script>=cmd"
@@ -79,6 +83,38 @@ class TestExplain:
         assert page.count("<script") == 1
         for words in ("left over", "networks disagree", "where it has", "other value", "not nature"):
             assert words in page
+
+    def test_what_the_score_says_stands_beside_the_explanation(self, folder, tmp_path):
+        scorer = open_scorer(folder)
+        domain = fit_domain(["CCO", "CCCO"], endpoints=scorer.endpoints, folding=Folding.of(1), seed=1)
+        scorer.trust = Trust(domain=domain)
+        near, far = explain(["CCO", "FC(F)(F)Br"], model=scorer, out=tmp_path / "out").explanations
+        assert (near.worth.inside, far.worth.inside) == (True, False)
+        assert near.worth.value == pytest.approx(near.shares.value, rel=1e-4)
+        assert near.worth.interval is None
+        page = (tmp_path / "out" / "explanation.html").read_text()
+        assert ", inside the domain" in page
+        assert ", outside the domain" in page
+        told = json.loads((tmp_path / "out" / "explanations.json").read_text())["explanations"]
+        assert [one["score"]["inside"] for one in told] == [True, False]
+
+    def test_intervals_are_those_of_the_score_and_classes_show_a_probability(self):
+        kinds = (Endpoint("value"), Endpoint("class", kind="classification"))
+        both = {"value": np.array([[1.0, 0.8]]), "lower": np.array([[0.5, 0.0]]), "upper": np.array([[1.5, 1.0]])}
+        scores = Scores(
+            np.array([4]),
+            endpoints=kinds,
+            score=np.array([1.0], np.float32),
+            **{k: v.astype(np.float32) for k, v in both.items()},
+        )
+        assert worth_words(Worth.of(scores, 0, "value"), "pM") == ", interval 0.50 to 1.50"
+        assert worth_words(Worth.of(scores, 0, "class"), "log-odds") == ", probability 0.80"
+        assert worth_words(None, "") == ""
+
+    def test_a_compound_like_no_training_compound_is_said_to_be_alone(self, folder, tmp_path):
+        found = explain(["FC(F)(F)Br"], model=folder, out=tmp_path)
+        assert found.explanations[0].comparisons == ()
+        assert "No training compound is similar" in (tmp_path / "explanation.html").read_text()
 
     def test_structures_in_every_form(self, folder):
         mol = Chem.MolFromSmiles("OCC")

@@ -61,6 +61,8 @@ def calibrate(
         return
     record = plain(found)
     checks = record.pop("checks", [])
+    if table is None:
+        record.pop("compounds")
     show_record(record)
     if checks:
         show_checks(checks, title="learnt from one half, seen on the other")

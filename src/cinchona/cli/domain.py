@@ -33,5 +33,9 @@ def domain(common: Seeded, library: Library, *, model: Model, out: OptionalOut =
     show(common, {key: record[key] for key in ("rows", "rejected", "compounds", "known")} | record["scaffolds"])
     for target in record["targets"]:
         emit(f"{target['target']}: {target['outside']:,} outside ({target['share'] or 0:.1%}). {target['meaning']}")
+    if record["vectors"] is not None:
+        emit(
+            f"In the network's vectors: {record['vectors']['outside']:,} outside ({record['vectors']['share'] or 0:.1%})."
+        )
     rows = [{"property": s["label"], "library": s["library"]["mean"], "training": s["training"]["mean"], "shift": s["shift"], "beyond": s["beyond"]} for s in record["properties"]]  # fmt: skip
     show_table(rows, title="means")

@@ -75,6 +75,8 @@ def show_predictions(common: Common, result: Predicted) -> None:
 
 def show_explanations(common: Common, result: Explained) -> None:
     """Write the pieces that tell most of each compound, and the rejects: everything as JSON."""
+    from cinchona.pipelines.prediction_worth import worth_words
+
     if common.as_json:
         show(common, result.to_json())
         return
@@ -84,12 +86,18 @@ def show_explanations(common: Common, result: Explained) -> None:
             {"piece": p.smiles, f"share [{shares.scale or 'no unit'}]": p.share, "unsure": "yes" if p.unsure else ""}
             for p in one.pieces[:_SHOWN_PIECES]
         ]
-        show_table(rows, title=f"{one.compound_id} {shares.smiles}: {shares.endpoint} {shares.value:.3g}")
+        value = f"{shares.endpoint} {shares.value:.3g} {shares.scale}".strip()
+        emit(f"{one.compound_id} {shares.smiles}: {value}{worth_words(one.worth, shares.scale)}")
+        show_table(rows)
+        if result.keeps_compounds and not one.comparisons:
+            emit("no training compound is similar")
         for near in one.comparisons:
             found = near.neighbour
             emit(
                 f"similar ({found.similarity:.2f}) to {found.compound_id}, measured {found.measured:.3g}; has {near.words}"
             )
+    if result.explanations and not result.keeps_compounds:
+        emit("the model keeps no training compounds to compare with (explanation.keep_compounds)")
     if result.rejects:
         show_table([{"row": r.row_id, "reason": r.reason} for r in result.rejects[:_SHOWN]], title="Rejected rows")
     show_record({
