@@ -19,7 +19,7 @@ from cinchona.models.start_choice import LARGEST
 from cinchona.models.starting import NONE
 from cinchona.records import Endpoint
 
-_PILOT_EPOCHS: Final = 2
+_PILOT_EPOCHS: Final = 4
 
 
 class NetworkMember(Member):
@@ -106,11 +106,15 @@ class NetworkLearner(Learner):
     def costs(self, inputs: Inputs, labels: Labels, rows: np.ndarray, *, wanted: list[int], seed: int) -> list[float]:
         """As :meth:`Learner.costs`, from a few epochs: steps take the same time however many compounds there are."""
         self._fitted(inputs, labels, rows[:2], training=self._epochs(1), seed=seed)  # what is loaded on first use
-        start = time.monotonic()
-        self._fitted(inputs, labels, rows, training=self._epochs(_PILOT_EPOCHS), seed=seed)
-        step = (time.monotonic() - start) / (_PILOT_EPOCHS * Schedule.of(self.training, len(rows)).steps_per_epoch)
+        took = []
+        for epochs in (1, _PILOT_EPOCHS):
+            start = time.monotonic()
+            self._fitted(inputs, labels, rows, training=self._epochs(epochs), seed=seed)
+            took.append(time.monotonic() - start)
+        more = max(took[1] - took[0], took[1] / _PILOT_EPOCHS)  # of a busy machine the difference alone may be anything
+        step = more / ((_PILOT_EPOCHS - 1) * Schedule.of(self.training, len(rows)).steps_per_epoch)
         plans = [Schedule.of(self.training, max(n, 1)) for n in wanted]
-        return [step * plan.epochs * plan.steps_per_epoch for plan in plans]
+        return [took[0] + step * plan.epochs * plan.steps_per_epoch for plan in plans]
 
     def _epochs(self, count: int) -> TrainingConfig:
         return self.training.model_copy(update={"epochs": count})
