@@ -78,6 +78,12 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--targets", nargs="*", default=[], help="such as MUV_466; all that are there by default")
     parser.add_argument("--lists", type=int, default=5, help="lists of each size, of 50")
+    parser.add_argument(
+        "--muv-decoys",
+        type=int,
+        default=0,
+        help="so many of the 15,000 decoys of a MUV target, drawn at random; 0 for all",
+    )
     parser.add_argument("--cache", type=Path, default=Path("benchmark-cache/fewshot"))
     parser.add_argument("--show", action="store_true", help="only what is in the cache")
     asked = parser.parse_args()
@@ -88,11 +94,14 @@ def main() -> None:
         for path in asked.data.glob("*/*_actives.dat.gz")
     }
     names = asked.targets or sorted(there & set(lists["name"]))
+    asked.cache.mkdir(parents=True, exist_ok=True)
     found: list[dict] = []
     for name in names:
-        kept = asked.cache / f"{name}-{asked.lists}.json"
+        most = asked.muv_decoys if name.startswith("MUV") else 0
+        kept = asked.cache / f"{name}-{asked.lists}-{most or 'all'}.json"
         if not kept.exists() and not asked.show:
-            measure(name, lists[lists["name"] == name], asked.data, kept, asked.lists)
+            own = lists[(lists["name"] == name) & (lists["repeat"] < asked.lists)]
+            write_json(kept, measure(name, own, asked.data, most))
         found += json.loads(kept.read_text())["rows"] if kept.exists() else []
     show(pd.DataFrame(found))
     facts = host_facts()
@@ -100,18 +109,18 @@ def main() -> None:
           + ", ".join(f"{k} {v}" for k, v in package_versions(["cinchona", "rdkit", "scikit-learn"]).items()))  # fmt: skip
 
 
-def measure(name: str, lists: pd.DataFrame, data: Path, kept: Path, most: int) -> None:
+def measure(name: str, lists: pd.DataFrame, data: Path, most: int) -> dict:
     began = time.process_time()
     collection = name.split("_", maxsplit=1)[0]
     actives = structures(data / collection / f"cmp_list_{name}_actives.dat.gz")
-    decoys = decoys_of(str(data), "ChEMBL_zinc" if collection == "ChEMBL" else name)
+    decoys = decoys_of(str(data), "ChEMBL_zinc" if collection == "ChEMBL" else name, most)
     similar = {
         one: similarities([make(mol) for mol in actives], decoys.prints[one]) for one, make in FINGERPRINTS.items()
     }
     own = {family: count_substructures(actives, family) for family in FAMILIES}
     whole = Ranked({family: joined(own[family], decoys.counts[family]) for family in FAMILIES})
     rows = []
-    for _, one in lists[lists["n_query_actives"].isin((5, 10)) & (lists["repeat"] < most)].iterrows():
+    for _, one in lists[lists["n_query_actives"].isin((5, 10))].iterrows():
         chosen = np.array(one["query_active_indices"])
         draw = np.random.default_rng(int(one["repeat"])).permutation(decoys.size) + len(actives)
         out, left = draw[: decoys.size // 5], draw[decoys.size // 5 :]
@@ -124,11 +133,10 @@ def measure(name: str, lists: pd.DataFrame, data: Path, kept: Path, most: int) -
              **{metric: function(labels, s) for metric, function in METRICS.items()}}
             for m, s in scores.items()
         ]  # fmt: skip
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_json(kept, {"rows": rows, "cpu_s": time.process_time() - began})
     print(
         f"{name}: {len(actives)} actives, {decoys.size:,} decoys, {time.process_time() - began:.0f} CPU s", flush=True
     )
+    return {"rows": rows, "cpu_s": time.process_time() - began}
 
 
 def ours(chosen: np.ndarray, out: np.ndarray, whole: Ranked, ranked: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -197,8 +205,10 @@ class Decoys:
 
 
 @lru_cache(maxsize=1)
-def decoys_of(data: str, name: str) -> Decoys:
-    return Decoys(structures(Path(data, name.split("_", maxsplit=1)[0], f"cmp_list_{name}_decoys.dat.gz")))
+def decoys_of(data: str, name: str, most: int) -> Decoys:
+    found = structures(Path(data, name.split("_", maxsplit=1)[0], f"cmp_list_{name}_decoys.dat.gz"))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(found))[: most or None])
+    return Decoys([found[k] for k in chosen])
 
 
 @cache

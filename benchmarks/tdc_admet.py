@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=MODELS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=480.0, help="budget of auto, elapsed")
+    parser.add_argument("--networks", action="store_true", help="let auto try graph networks too; use another cache")
     parser.add_argument("--cache", type=Path, default=Path("benchmark-cache/tdc_admet"))
     asked = parser.parse_args()
     asked.models = [model for model in asked.models if model != "maplight" or asked.peer]
@@ -122,7 +123,7 @@ def predicted(
     if model == "forest":
         scorer = ForestScorer.fit(smiles, values, endpoints=[ENDPOINT], seed=seed)
     else:
-        config = ChoiceConfig(seconds=asked.seconds, folds="scaffold")  # as the official parts are made
+        config = ChoiceConfig(seconds=asked.seconds, folds="scaffold", networks=asked.networks)  # folds as the parts
         found = fit_auto(smiles, values, endpoints=[ENDPOINT], config=config, seed=seed, workers=1)
         scorer, told = found.scorer, [row.to_json() for row in found.choices]
     scores = scorer.score(CompoundBatch.of(list(test["Drug"])))

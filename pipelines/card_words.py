@@ -109,6 +109,10 @@ def _compared(target: str, name: str, model: Mapping[str, Any], rivals: Sequence
 
 def _of_data(trust: Mapping[str, Any]) -> Iterator[str]:
     split, data, leakage = (trust.get(key) or {} for key in ("split", "data", "leakage"))
+    few = trust.get("few_shot")
+    if isinstance(few, Mapping):
+        yield from _of_few(few)
+        return
     if not split:
         yield "What it was trained and tested on is not known."
         return
@@ -128,6 +132,19 @@ def _of_data(trust: Mapping[str, Any]) -> Iterator[str]:
     bounds = sum(t.get("bounds") or 0 for t in data.get("targets") or ())
     if bounds:
         yield f"{bounds:,} labels are bounds (such as > 100); they are in no figure."
+
+
+def _of_few(few: Mapping[str, Any]) -> Iterator[str]:
+    """Limits of a ranker that was made from a few actives."""
+    yield (
+        f"It learnt from {_number(few.get('actives'))} actives against {_number(few.get('background'))} background molecules that were taken for inactive; "
+        "no measured inactive says how good it is."
+    )
+    if isinstance(few.get("held_out_rank"), int | float):
+        yield (
+            f"An active that was held out stood ahead of {few['held_out_rank']:.0%} of the background on average (chance: 50 %). "
+            "That is how well it finds more of the same, not how well it finds new series."
+        )
 
 
 def _of_trust(trust: Mapping[str, Any]) -> Iterator[str]:

@@ -148,6 +148,10 @@ def _trust(
 ) -> dict[str, Any]:
     return {
         "schema_version": TRUST_VERSION, "seed": seed, "calibration": None, "conformal": None, "domain": None,
+        "data": {
+            "name": ", ".join(inputs), "digest": digest, "rows": record["rows"], "rejected": record["rejected"],
+            "compounds": record["actives"], "targets": [], "decisions": [],
+        },
         "training": {"digest": digest, "standardize": rules.model_dump(mode="json")},
         "few_shot": {"inputs": inputs, **record},
     }  # fmt: skip

@@ -8,6 +8,7 @@ from small_assays import SMILES
 
 from cinchona.errors import ConfigError, InputError, NoUsableRowsError
 from cinchona.models.folder import read_trust
+from cinchona.pipelines.card import model_card
 from cinchona.pipelines.fewshot import fewshot
 from cinchona.pipelines.predict import predict
 
@@ -52,6 +53,14 @@ def test_actives_are_no_background(made, files, tmp_path):
 def test_figures_are_of_actives_that_were_held_out(made):
     assert made.held_out_rank == 1.0
     assert made.first_percent == 1.0
+
+
+def test_the_card_says_what_is_not_known(made):
+    card = model_card(made.folder)
+    limits = " ".join(card.limits)
+    assert "learnt from 3 actives against 68 background molecules" in limits
+    assert "ahead of 100% of the background" in limits
+    assert "trained and tested on is not known" not in limits
 
 
 def test_the_same_call_gives_the_same_model(made, files):
