@@ -18,7 +18,7 @@ from cinchona.datasets.standardize import inchikey
 _SKELETON: Final = 14
 """Letters of an InChIKey that tell the skeleton, without stereo, isotopes, protons and mobile hydrogens."""
 _KEPT: Final = 100_000
-TAUTOMER: Final = rdMolHash.HashFunction.HetAtomTautomerv2
+_TAUTOMER: Final = rdMolHash.HashFunction.HetAtomTautomerv2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +71,7 @@ def _tautomers(smiles: str) -> str:
         return ""
     mol = Chem.Mol(mol)
     Chem.RemoveStereochemistry(mol)
-    return str(rdMolHash.MolHash(mol, TAUTOMER))
+    return str(rdMolHash.MolHash(mol, _TAUTOMER))
 
 
-__all__ = ["Overlap", "overlap", "TAUTOMER"]
+__all__ = ["Overlap", "overlap"]
