@@ -152,7 +152,7 @@ def lines_svg(
     legend: Literal["top", "bottom"] | None = None,
 ) -> str:
     """Draw named lines through points, with a legend (at the bottom beside a guide, unless asked otherwise) and a dashed guide."""
-    ends = [p[0] for _, c in lines for p in c]
+    ends = [p[0] for points in (*(c for _, c in lines), guide or ()) for p in points]
     x = Axis(min(ends), max(*ends, min(ends) + 1e-9), _LEFT, WIDTH - _RIGHT)
     y = Axis(*y_range, HEIGHT - _BOTTOM, _TOP)
     body = "" if guide is None else _polyline(x, y, guide, "gu")

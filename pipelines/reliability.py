@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,13 @@ def _class_svg(record: Mapping[str, Any]) -> str:
     )
 
 
+def _by_chance(bins: Sequence[Mapping[str, float]]) -> float:
+    """Gap that is expected of right probabilities: mean absolute deviation of a share, by its normal approximation."""
+    total = sum(b["n"] for b in bins)
+    gaps = [b["n"] / total * math.sqrt(2 * b["promised"] * (1 - b["promised"]) / (math.pi * b["n"])) for b in bins]
+    return sum(gaps)
+
+
 def told(record: Mapping[str, Any]) -> str:
     """A record of :func:`~cinchona.models.calibration.checking.check_trust` in words."""
     low, high = record["coverage_interval"]
@@ -66,7 +74,8 @@ def told(record: Mapping[str, Any]) -> str:
     if record["kind"] == "classification":
         return (
             f"Of the sets of level {record['level']:.0%}, {held} hold the label, and {record['single']:.0%} name a single one. Mean gap "
-            f"between probability and share of actives: {record['ece']:.3f}."
+            f"between probability and share of actives: {record['ece']:.3f}; {_by_chance(record['bins']):.3f} by chance alone if all "
+            "probabilities were right."
         )
     width = "no finite width" if record["width"] is None else f"mean width {record['width']:.3g}"
     return f"Intervals of level {record['level']:.0%} hold {held}; {width}."

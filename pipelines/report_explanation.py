@@ -143,6 +143,11 @@ def _prediction(one: Explanation) -> str:
     )
 
 
+def _signed(value: float) -> str:
+    """Two decimals with a sign; what rounds to zero is +0.00."""
+    return f"{round(float(value), 2) + 0.0:+.2f}"
+
+
 def _balance(one: Explanation) -> str:
     """Whether the shares add up, with the numbers."""
     shares = one.shares
@@ -150,8 +155,8 @@ def _balance(one: Explanation) -> str:
     if shares.method != "gradients":
         return "Each share is what the model loses without that part; such losses do not add up to the prediction."
     return (
-        f"{shares.reference:.2f} without features, {total:+.2f} of all atoms and bonds, "
-        f"{shares.gap:+.2f} left over: {shares.value:.2f}."
+        f"{shares.reference:.2f} without features, {_signed(total)} of all atoms and bonds, "
+        f"{_signed(shares.gap)} left over: {shares.value:.2f}."
     ).replace("-", "−")
 
 

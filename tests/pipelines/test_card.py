@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,8 @@ from weak_spots import planted
 from cinchona.errors import InputError, ModelFileError
 from cinchona.pipelines.card import _short, model_card, write_card
 from cinchona.pipelines.card_words import intended_use, limits, standing
+from cinchona.pipelines.figures import lines_svg
+from cinchona.pipelines.reliability import told
 from cinchona.pipelines.report_card import card_view
 from cinchona.pipelines.report_domain import domain_notes
 
@@ -158,9 +161,9 @@ def test_calibration_and_domain_are_shown(folder):
               "thresholds": [{"distance": 0.5, "meaning": "Beyond it, errors grow.", "basis": "error"}]}  # fmt: skip
     card.trust.update(calibration={"part": "test", "endpoints": [entry]}, domain=domain)
     view = card_view(card)
-    ((target, told, picture),) = view.calibration
+    ((target, words, picture),) = view.calibration
     assert target == "pIC50"
-    assert told == "Intervals of level 90% hold 91.0% of 98 labels (84.0% to 95.0%); mean width 1.2."
+    assert words == "Intervals of level 90% hold 91.0% of 98 labels (84.0% to 95.0%); mean width 1.2."
     assert "<polyline" in picture
     assert ("threshold", "Beyond it, errors grow.") in view.domain
     assert "<polyline" in view.errors[0][1]
@@ -177,3 +180,22 @@ def test_a_card_says_whether_ids_are_kept_and_does_not_tell_them(folder):
         card[kept is None] = _short(trust)["domain"]
         assert ("ids kept" in dict(domain_notes(card[kept is None]))["fingerprints kept"]) == (kept is not None)
     assert "secret-7" not in str(card)
+
+
+def test_the_gap_of_right_probabilities_is_what_chance_gives():
+    """Against draws: labels of right probabilities in bins of 50."""
+    rng, bins = np.random.default_rng(0), [(0.1, 50), (0.5, 50), (0.9, 50)]
+    drawn = [np.mean([abs(rng.binomial(n, p) / n - p) for p, n in bins]) for _ in range(2_000)]
+    record = {"kind": "classification", "level": 0.9, "n": 150, "coverage": 0.9, "coverage_interval": [0.8, 0.95], "single": 0.7,
+              "ece": 0.2, "bins": [{"promised": p, "n": n} for p, n in bins]}  # fmt: skip
+    (chance,) = re.findall(r"0\.200; (0\.\d+) by chance alone", told(record))
+    assert float(chance) == pytest.approx(np.mean(drawn), rel=0.05)
+
+
+def test_a_guide_stays_within_the_axes():
+    drawn = lines_svg(
+        [("a", [(0.4, 0.5), (0.6, 0.7)])], y_range=(0, 1), x_label="x", y_label="y", guide=((0, 0.5), (1, 0.5))
+    )
+    alone = lines_svg([("a", [(0.0, 0.5), (1.0, 0.7)])], y_range=(0, 1), x_label="x", y_label="y")
+    ends = [re.findall(r'points="([\d.]+),[\d.]+ ([\d.]+),', text)[0] for text in (drawn, alone)]
+    assert ends[0] == ends[1]
