@@ -28,6 +28,7 @@ from cinchona.settings import Config
 MAX_ROLES: Final = 4
 """Reagents that a product is made of at most."""
 _HEADER: Final = re.compile(r"^\s*SMILES[\s,]+synto[n]?_?id", re.IGNORECASE)
+_COMMENTS: Final = re.compile(r"\A(?:\s*#.*\n)+")
 _CONNECTOR: Final = re.compile(r"\[(\d)\*(?::\d+)?\]|\[\*:(\d)\]|\[(U|Np|Pu|Am)\]")
 _HEAVY: Final = {"U": 1, "Np": 2, "Pu": 3, "Am": 4}
 
@@ -78,7 +79,7 @@ def is_space(path: Path) -> bool:
         return False
     if path.suffix.lower() in {".yaml", ".yml"}:
         return re.search(r"^(reactions|synthons)\s*:", head, re.MULTILINE) is not None
-    return path.suffix.lower() in {".txt", ".tsv", ".csv"} and _HEADER.match(head) is not None
+    return path.suffix.lower() in {".txt", ".tsv", ".csv"} and _HEADER.match(_COMMENTS.sub("", head)) is not None
 
 
 def read_space(path: Path) -> SpaceFile:
@@ -163,7 +164,7 @@ def _synthon_routes(path: Path) -> list[tuple[Route, list[Unreadable]]]:
     table: dict[str, dict[str, tuple[list[Reagent], Unreadable]]] = {}
     for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         columns = line.replace(",", " ").split()
-        if not columns or (not table and _HEADER.match(line)):
+        if not columns or columns[0].startswith("#") or (not table and _HEADER.match(line)):
             continue
         if len(columns) < 4:
             raise InputError(f"line {number} has {len(columns)} columns", where=str(path),

@@ -171,6 +171,15 @@ def test_synthons_are_joined_at_their_connectors(tmp_path: Path) -> None:
     assert max(np.abs(r.table_scores - r.built_scores).max() for r in results) < 1e-5
 
 
+def test_comments_in_a_synthon_text_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "space.csv"
+    path.write_text(
+        "#\n#  A licence, in words\n\nSMILES\tsynton_id\tsynton#\treaction_id\n# another\nC[1*]\ta\t1\tr\nO[1*]\tb\t2\tr\n"
+    )
+    assert is_space(path)
+    assert SynthonSpace.load(path).smiles(0) == "CO"
+
+
 @pytest.mark.skipif(not DATA, reason="CINCHONA_DATA is not set: RDKit's toy spaces with their answers are not at hand")
 @pytest.mark.parametrize(
     "name", ["amide_space", "triazole_space", "urea_space", "doebner_miller_space", "idorsia_toy_space_a"]
