@@ -77,7 +77,7 @@ def loop(partitions: list[Partition], scorer: Scorer, settings: Settings) -> Non
     """The bare loop."""
     for partition in partitions:
         given, _ = read_partition(partition)
-        standardized = standardize_batch(given, settings.standardize, codes=uses_codes(scorer))
+        standardized = standardize_batch(given, settings.standardize, codes=uses_codes(scorer), keep_texts=True)
         with one_thread():
             score_in_batches(scorer, distinct_of(standardized), rows=settings.screen.batch_rows)
 
