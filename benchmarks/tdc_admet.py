@@ -30,7 +30,7 @@ from cinchona.manifest import host_facts, package_versions
 from cinchona.models.auto import fit_auto
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.forest import ForestScorer
-from cinchona.models.intervals import mean_interval
+from cinchona.models.intervals import Interval, mean_interval
 from cinchona.models.ranking import pr_auc, roc_auc
 from cinchona.records import CompoundBatch, Endpoint
 
@@ -155,7 +155,7 @@ def show(tasks: list[Task], runs: pd.DataFrame, asked: argparse.Namespace) -> No
     for task in tasks:
         own = runs[runs["task"] == task.name]
         figures = {model: mean_interval(own.loc[own["model"] == model, "figure"].to_numpy()) for model in models}
-        told = " | ".join(f"{f.estimate:.3f} ± {f.upper - f.estimate:.3f}" for f in figures.values())
+        told = " | ".join(f"{f.estimate:.3f}" + spread(f) for f in figures.values())
         gap = less_forest(task, own, asked.data) if {"auto", "forest"} <= set(models) else "–"
         seconds = own.loc[own["model"] == "auto", "cpu_s"].mean()
         first = own.iloc[0]
@@ -165,6 +165,11 @@ def show(tasks: list[Task], runs: pd.DataFrame, asked: argparse.Namespace) -> No
                       "Chemprop-RDKit (published)": task.chemprop})  # fmt: skip
     print(f"\nMean rank over {len(tasks)} tasks: " + ", ".join(
         f"{name} {rank:.2f}" for name, rank in pd.DataFrame(ranks).rank(axis=1, ascending=False).mean().items()))  # fmt: skip
+
+
+def spread(figure: Interval) -> str:
+    """Half of the 95 % interval over the seeds; nothing for a single one."""
+    return f" ± {figure.upper - figure.estimate:.3f}" if np.isfinite(figure.upper) else ""
 
 
 def less_forest(task: Task, own: pd.DataFrame, data: Path) -> str:
