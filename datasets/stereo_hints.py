@@ -84,8 +84,9 @@ def _any_atom(atoms: np.ndarray, neighbours: np.ndarray, ring_bonds: np.ndarray)
             continue
         if atom[AtomField.ELEMENT] == _N and not _nitrogen_may(atom, i, neighbours, ring_bonds):
             continue
-        # RDKit takes equal neighbours for granted in phosphorus and heavier atoms of unusual valence.
-        if atom[AtomField.ELEMENT] not in (_C, _N, _S) or not _has_equal_ends(atoms, neighbours[i], -1):
+        # RDKit takes no account of equal neighbours in phosphorus and heavier atoms of unusual valence, S(VI) with hydrogen among them.
+        unusual = around > 4 or atom[AtomField.ELEMENT] not in (_C, _N, _S)
+        if unusual or not _has_equal_ends(atoms, neighbours[i], -1):
             return True
     return False
 

@@ -159,6 +159,7 @@ def test_plain_means_unchanged_on_real_messy_molecules(data_folder):
         ("C1CN1C", True),
         ("CN(C)C", False),
         ("CS(=O)(=O)CC", False),
+        ("C[SH](C)(=O)CC", True),
     ],
 )
 def test_stereo_hints(smiles, may):
