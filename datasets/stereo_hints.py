@@ -111,11 +111,12 @@ def _any_bond(atoms: np.ndarray, bonds: np.ndarray, ends: np.ndarray, neighbours
         if bonds[i, BondField.TYPE] != _DOUBLE or bonds[i, BondField.STEREO] >= _SPECIFIED_FROM:
             continue
         u, v = ends[i]
-        if (
-            _is_open_end(atoms[u])
-            and _is_open_end(atoms[v])
-            and not (_has_equal_ends(atoms, neighbours[u], v) or _has_equal_ends(atoms, neighbours[v], u))
-        ):
+        if not (_is_open_end(atoms[u]) and _is_open_end(atoms[v])):
+            continue
+        # Beside =NH, RDKit takes no account of equal neighbours at the other end.
+        if min(atoms[u, AtomField.DEGREE], atoms[v, AtomField.DEGREE]) == 1:
+            return True
+        if not (_has_equal_ends(atoms, neighbours[u], v) or _has_equal_ends(atoms, neighbours[v], u)):
             return True
     return False
 
