@@ -77,25 +77,37 @@ def marked_svg(smiles: str, atoms: Iterable[int], *, size: tuple[int, int] = SIZ
     return _drawn_on(smiles, behind, size)
 
 
-def legend_svg(full: float, scale: str, *, endpoint: str) -> str:
-    """The colours and what they mean, as one ``<svg>`` element."""
-    unit = f" {scale}" if scale else ""
+def legend_svg(full: float, first: Attribution) -> str:
+    """The colours and what they mean, as one ``<svg>`` element; the dashed ring only where members of an ensemble can disagree.
+
+    Args:
+        full: Share that gets the full colour, see :func:`full_colour`.
+        first: One of the explained molecules, for the endpoint and its unit.
+    """
+    unit = f" {first.scale}" if first.scale else ""
     steps = "".join(
-        f'<rect x="{150 + 12 * k}" y="6" width="12" height="12" fill="{RAISES if k > 4 else LOWERS}" '
+        f'<rect x="{58 + 12 * k}" y="6" width="12" height="12" fill="{RAISES if k > 4 else LOWERS}" '
         f'fill-opacity="{abs(k - 4.5) / 4.5 * _STRONGEST:.2f}"/>'
         for k in range(10)
     )
     text = 'font-size="12" font-family="sans-serif" fill="currentColor"'
-    name = escape(endpoint[:24])
+    name = escape(_cut(first.endpoint, 32))
+    ring = (
+        f'<circle cx="442" cy="12" r="6" fill="none" stroke="{RAISES}" stroke-dasharray="2 2"/>'
+        f'<text x="454" y="16" {text}>networks disagree</text>'
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 40" width="560" height="40" role="img" '
         f'aria-label="Orange lowers {name}, blue raises it; the full colour is a share of {full:.2g}{escape(unit)}">{steps}'
-        f'<text x="142" y="16" text-anchor="end" {text}>lowers {name}</text><text x="278" y="16" {text}>raises {name}</text>'
-        f'<text x="150" y="33" text-anchor="middle" {text}>−{full:.2g}</text><text x="210" y="33" text-anchor="middle" {text}>0</text>'
-        f'<text x="270" y="33" text-anchor="middle" {text}>+{full:.2g}{escape(unit[:14])}</text>'
-        f'<circle cx="424" cy="12" r="6" fill="none" stroke="{RAISES}" stroke-dasharray="2 2"/>'
-        f'<text x="436" y="16" {text}>networks disagree</text></svg>'
+        f'<text x="50" y="16" text-anchor="end" {text}>lowers</text><text x="186" y="16" {text}>raises {name}</text>'
+        f'<text x="58" y="33" text-anchor="middle" {text}>−{full:.2g}</text><text x="118" y="33" text-anchor="middle" {text}>0</text>'
+        f'<text x="166" y="33" {text}>+{full:.2g}{escape(_cut(unit, 40))}</text>'
+        f"{'' if first.atom_spread is None else ring}</svg>"
     )
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _drawn_on(smiles: str, behind: Behind, size: tuple[int, int]) -> str:

@@ -147,7 +147,7 @@ def _shown(shares: tuple[Attribution, ...], size: tuple[int, int]) -> HitExplana
         one.smiles: Markup(shares_svg(one, full=full, size=size)) + words(one)  # noqa: S704 - drawn by us from numbers
         for one in shares
     }
-    legend = Markup(legend_svg(full, first.scale, endpoint=first.endpoint))  # noqa: S704 - escaped there
+    legend = Markup(legend_svg(full, first))  # noqa: S704 - escaped there
     return HitExplanations(pictures, legend, note_of(shares), shares)
 
 

@@ -94,7 +94,7 @@ def explanation_view(result: Explained) -> ExplanationView:
     return ExplanationView(
         title="Why the model predicts this" if first is None else f"What raises and lowers {printable(first.endpoint)}",
         subtitle=f"{len(shares):,} {'compound' if len(shares) == 1 else 'compounds'} explained, {len(result.rejects):,} rejected",
-        legend=Markup() if first is None else _markup(legend_svg(full, first.scale, endpoint=first.endpoint)),
+        legend=Markup() if first is None else _markup(legend_svg(full, first)),
         note="" if first is None else note_of(shares),
         cards=[_card(one, full, keeps=result.keeps_compounds) for one in result.explanations],
         rejects=[(str(reject.row_id), printable(reject.reason)) for reject in result.rejects],
@@ -115,7 +115,7 @@ def gallery_html(explanations: Sequence[Explanation]) -> str:
         for one in explanations
     )
     return str(
-        Markup("<div>{}{}</div>").format(_markup(legend_svg(full, first.scale, endpoint=first.endpoint)), pictures)
+        Markup("<div>{}{}</div>").format(_markup(legend_svg(full, first)), pictures)
     )
 
 

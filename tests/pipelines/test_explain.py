@@ -170,10 +170,20 @@ class TestPictures:
         assert "opacity" not in shares_svg(nothing, full=1.0)
         assert "dash" not in shares_svg(nothing, full=1.0)
 
-    def test_legends_and_marks_escape_their_names(self):
-        assert "<b>" not in legend_svg(0.5, "<b>", endpoint="<b>x")
+    def test_legends_and_marks_escape_their_names(self, shares):
+        assert "<b>" not in legend_svg(0.5, replace(shares[0], scale="<b>", endpoint="<b>x"))
         assert "circle" in marked_svg("CCO", [2])
         assert "no structure" in marked_svg("no molecule", [0])
+
+    def test_the_legend_of_a_single_model_has_no_ring(self, shares):
+        assert "networks disagree" in legend_svg(0.5, shares[0])
+        alone = legend_svg(0.5, replace(shares[0], atom_spread=None))
+        assert "disagree" not in alone
+        assert "dash" not in alone
+
+    def test_long_names_are_cut_in_the_legend(self, shares):
+        long = legend_svg(0.5, replace(shares[0], endpoint="measured log solubility in mols per litre"))
+        assert "measured log solubility in mols…" in long
 
 
 class TestScreenReport:
