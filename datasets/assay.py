@@ -105,9 +105,10 @@ def read_assay_table(
         labels = [exact_only(column) for column in labels]
     _check_names([column.target for column in labels])
     merged = merge(frame, labels, curation=rules, standardize=standardize or StandardizeConfig())
-    decisions = (*frame.decisions, *(sentence for column in labels for sentence in column.decisions))
-    for sentence in decisions:
+    told = [sentence for column in labels for sentence in column.decisions]
+    for sentence in told:
         logger.info("%s: %s", frame.name, sentence)
+    decisions = (*frame.decisions, *told)
     if not merged.smiles:
         raise _nothing_left(frame, merged)
     return _table(frame, merged, tuple(column.target for column in labels), decisions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from cinchona.records import Reject, Stage
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -55,7 +58,7 @@ class Frame:
     targets: tuple[str, ...]
     """Names of the target columns as they are in ``columns``."""
     decisions: tuple[str, ...]
-    """What was found out about the layout."""
+    """What was found out about the layout; readers log it."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Units that the source itself states for its columns."""
 
@@ -178,6 +181,9 @@ def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str], *
     }
     smiles, how = find_smiles_column(sample, reader.smiles_column, where=where)
     identifier, how_id = find_id_column(sample, reader.id_column, smiles=smiles, where=where)
+    decisions = tuple(filter(None, (how, how_id)))
+    for sentence in decisions:
+        logger.info("%s: %s", where, sentence)
     present = np.array([bool(text.strip()) for text in columns[smiles]])
     rows = np.flatnonzero(present)
     take = {name: [cells[k] for k in rows] for name, cells in columns.items()}
@@ -191,7 +197,7 @@ def _from_arrow(table: pa.Table, reader: ReaderConfig, targets: Sequence[str], *
         rejects=tuple(Reject(int(row), Stage.READ, "empty SMILES") for row in np.flatnonzero(~present)),
         n_in=table.num_rows,
         targets=wanted,
-        decisions=tuple(filter(None, (how, how_id))),
+        decisions=decisions,
         units={f.name: f.metadata[UNIT].decode() for f in table.schema if f.metadata and UNIT in f.metadata},
     )
 

@@ -19,6 +19,11 @@ MetricFunction = Callable[[np.ndarray, np.ndarray], float]
 """Labels and predictions, both of shape (n,), to one figure."""
 
 
+def error_unit(unit: str) -> str:
+    """Unit of the difference of two values in ``unit``: log units of logarithms, such as ``-log10(M)``, else the same."""
+    return "log units" if unit.startswith(("-log10(", "log10(")) else unit
+
+
 def rmse(labels: np.ndarray, predictions: np.ndarray) -> float:
     r"""Root mean squared error, :math:`\sqrt{\frac1n \sum (\hat y - y)^2}`, in the unit of the labels.
 
@@ -152,6 +157,7 @@ def _checked(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, n
 __all__ = [
     "bedroc",
     "enrichment_factor",
+    "error_unit",
     "log_auc",
     "mae",
     "mean_ranks",

@@ -14,14 +14,18 @@ import pyarrow as pa
 
 from cinchona.datasets.assay import AssayTable, read_assay_table
 from cinchona.errors import ConfigError
+from cinchona.files import write_bytes
+from cinchona.models.calibration.checking import at_level as checked_at
 from cinchona.models.calibration.checking import check_trust
 from cinchona.models.calibration.config import CalibrationConfig
 from cinchona.models.calibration.endpoint import FEWEST
 from cinchona.models.calibration.held_out import HeldOut
 from cinchona.models.calibration.intervals import ConformalIntervals
+from cinchona.models.explanation.neighbours import COMPOUNDS
 from cinchona.models.folder import open_scorer, read_trust, save_model
 from cinchona.models.scorers import ArrayScorer
 from cinchona.pipelines.calibrating import exact_labels
+from cinchona.pipelines.card import HELD_OUT, write_card
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.evaluate import columns_of
 from cinchona.pipelines.predict import opened
@@ -39,7 +43,7 @@ class Calibrated:
     """A model with new intervals."""
 
     folder: Path
-    """Its folder."""
+    """Its folder, with a card in ``report/``."""
     fingerprint: str
     """Its fingerprint, which differs from that of the model as it was."""
     level: float
@@ -187,9 +191,26 @@ def _written(scorer: ArrayScorer, conformal: ConformalIntervals, model: Path, fo
     trust = read_trust(model)
     if found.compounds:
         trust["calibration"] = {"part": "half of the table", "endpoints": list(found.checks)}
+    elif isinstance(record := trust.get("calibration"), dict):
+        entries = [checked_at(entry, found.level) for entry in record.get("endpoints") or ()]
+        trust["calibration"] = {**record, "endpoints": entries}
     scorer.trust = replace(scorer.trust, conformal=conformal)
     save_model(scorer, found.folder, trust=trust)
+    measured = all(endpoint.kind == "regression" for endpoint in scorer.endpoints)
+    _copy_companions(model, found.folder, values_stay=measured or not found.compounds)
+    write_card(found.folder, found.folder / HELD_OUT.parent)
     return replace(found, fingerprint=scorer.fingerprint)
+
+
+def _copy_companions(model: Path, folder: Path, *, values_stay: bool) -> None:
+    """Take over what stands beside a model: its training compounds, and the held-out predictions that its card is made from.
+
+    Probabilities of classes change where they are calibrated anew, so predictions of before would tell of another model.
+    """
+    if (model / COMPOUNDS).is_file():
+        write_bytes(folder / COMPOUNDS, (model / COMPOUNDS).read_bytes())
+    if values_stay and (model / HELD_OUT).is_file():
+        write_bytes(folder / HELD_OUT, (model / HELD_OUT).read_bytes())
 
 
 __all__ = ["at_level", "calibrate", "Calibrated", "with_level"]

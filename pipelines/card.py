@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from cinchona.errors import InputError
 from cinchona.files import write_json, write_text
 from cinchona.models.folder import model_fingerprint, read_trust
+from cinchona.models.metrics import error_unit
 from cinchona.models.weak_spots import Spot, by_property, by_series
-from cinchona.pipelines.card_words import intended_use, limits, standing
+from cinchona.pipelines.card_words import intended_use, limits, limits_of_kind, standing
 
 VERSION: Final = "cinchona-card-1"
 """Version of ``card.json``."""
@@ -25,7 +26,8 @@ HTML: Final = "card.html"
 """The card for people."""
 JSON: Final = "card.json"
 """The card for programs."""
-_HELD_OUT: Final = Path("report", "heldout.parquet")
+HELD_OUT: Final = Path("report", "heldout.parquet")
+"""Where training leaves its held-out predictions in a model folder."""
 _COLUMNS: Final = ("smiles", "target", "measured", "predicted")
 _MAX_BYTES: Final = 1 << 30
 
@@ -36,6 +38,7 @@ class WeakSpots:
 
     target: str
     unit: str
+    """Of its errors."""
     compounds: int
     error: float
     """Mean absolute error over all of them; NaN without any."""
@@ -105,7 +108,7 @@ def model_card(folder: Path, *, name: str = "", heldout: pa.Table | None = None)
     config = json.loads((folder / "config.json").read_bytes())
     table = _held_out(folder) if heldout is None else heldout
     units = {str(e.get("name")): str(e.get("unit") or "") for e in config.get("endpoints") or ()}
-    weak = () if table is None else tuple(_weak(table, target, unit) for target, unit in units.items())
+    weak = () if table is None else tuple(_weak(table, name, error_unit(unit)) for name, unit in units.items())
     worst = [(spots.target, spots.unit, label, spot) for spots in weak for label, spot in spots.worst()]
     endpoints = tuple(
         {"name": e.get("name"), "unit": e.get("unit"), "kind": e.get("kind"), "good": e.get("direction")}
@@ -118,7 +121,7 @@ def model_card(folder: Path, *, name: str = "", heldout: pa.Table | None = None)
         endpoints=endpoints,
         use=tuple(intended_use(endpoints, trust)),
         standing=tuple(standing(trust)),
-        limits=tuple(limits(trust, worst, looked=table is not None)),
+        limits=(*limits_of_kind(config.get("spec")), *limits(trust, worst, looked=table is not None)),
         weak=weak,
         trust=_short(trust),
         versions={str(k): str(v) for k, v in (config.get("versions") or {}).items()},
@@ -141,7 +144,7 @@ def write_card(folder: Path, out: Path, *, name: str = "", heldout: pa.Table | N
 
 
 def _held_out(folder: Path) -> pa.Table | None:
-    path = folder / _HELD_OUT
+    path = folder / HELD_OUT
     if not path.is_file():
         return None
     if path.stat().st_size > _MAX_BYTES:
@@ -208,4 +211,4 @@ def _cut(value: Any, longest: int = 200) -> Any:  # noqa: ANN401 - plain data of
     return value
 
 
-__all__ = ["HTML", "JSON", "ModelCard", "VERSION", "WeakSpots", "model_card", "write_card"]
+__all__ = ["HELD_OUT", "HTML", "JSON", "ModelCard", "VERSION", "WeakSpots", "model_card", "write_card"]

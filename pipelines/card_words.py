@@ -95,6 +95,16 @@ def limits_of_record(trust: Mapping[str, Any]) -> Iterator[str]:
     yield from _of_trust(trust)
 
 
+def limits_of_kind(spec: Any) -> Iterator[str]:  # noqa: ANN401 - read from a file
+    """The limits that come with the kind of uncertainty in a model's specification."""
+    network = spec.get("network") if isinstance(spec, Mapping) else None
+    if isinstance(network, Mapping) and network.get("uncertainty") == "evidential":
+        yield (
+            "Its networks state evidential uncertainties, which are known to be unreliable (Meinert et al. 2023): calibration mends their "
+            "scale, not which compounds they call uncertain."
+        )
+
+
 def _compared(target: str, name: str, model: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:
     metric = METRICS[name]
     pick = max if metric.higher_is_better else min
@@ -195,4 +205,4 @@ def _number(value: Any) -> str:  # noqa: ANN401 - read from a file
     return f"{value:.3g}" if isinstance(value, int | float) else "?"
 
 
-__all__ = ["intended_use", "leakage_words", "limits", "limits_of_record", "standing"]
+__all__ = ["intended_use", "leakage_words", "limits", "limits_of_kind", "limits_of_record", "standing"]

@@ -84,7 +84,7 @@ def legend_svg(full: float, first: Attribution) -> str:
         full: Share that gets the full colour, see :func:`full_colour`.
         first: One of the explained molecules, for the endpoint and its unit.
     """
-    unit = f" {first.scale}" if first.scale else ""
+    unit = f" {first.share_unit}" if first.scale else ""
     steps = "".join(
         f'<rect x="{58 + 12 * k}" y="6" width="12" height="12" fill="{RAISES if k > 4 else LOWERS}" '
         f'fill-opacity="{abs(k - 4.5) / 4.5 * _STRONGEST:.2f}"/>'

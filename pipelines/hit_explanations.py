@@ -162,7 +162,7 @@ def note_of(shares: Sequence[Attribution]) -> str:
         else " One model alone cannot say how sure a share is."
     )
     return (
-        f"Colours show for {len(shares):,} {'molecule' if len(shares) == 1 else 'molecules'} what raises and lowers {first.endpoint} ({first.scale or 'no unit'}): "
+        f"Colours show for {len(shares):,} {'molecule' if len(shares) == 1 else 'molecules'} what raises and lowers {first.endpoint} ({first.share_unit or 'no unit'}): "
         f"{METHODS[first.method]}. They explain the model, not nature.{doubt}"
     )
 

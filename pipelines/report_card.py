@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from cinchona.models.metrics import error_unit
 from cinchona.models.weak_spots import Spot
 from cinchona.pipelines.card import ModelCard, WeakSpots
 from cinchona.pipelines.depict import structure_svg
@@ -119,7 +120,7 @@ def _calibration(trust: Mapping[str, Any]) -> Iterator[tuple[str, str, Markup]]:
 
 
 def _errors(card: ModelCard, domain: Mapping[str, Any], limits: Sequence[float]) -> Iterator[tuple[str, Markup]]:
-    units = {str(e["name"]): str(e["unit"] or "") for e in card.endpoints}
+    units = {str(e["name"]): error_unit(str(e["unit"] or "")) for e in card.endpoints}
     for place, found in enumerate((domain.get("evidence") or {}).get("targets") or ()):
         target = str(found.get("target"))
         limit = limits[place] if place < len(limits) else None
@@ -148,7 +149,7 @@ def _row(spot: Spot) -> SpotRow:
         picture,
         f"{spot.compounds:,}",
         f"{spot.error:.3g}",
-        f"{spot.bias:+.3g}",
+        f"{spot.bias:+.2g}".replace("-", "−"),
         ratio,
         spot.worse,
     )

@@ -86,8 +86,9 @@ def distances_svg(sets: Mapping[str, Sequence[int]], limits: Sequence[float]) ->
     lines = [(name, _steps(counts)) for name, counts in sets.items() if sum(counts)]
     if not lines:
         return Markup(empty_svg("no compounds", label="Distances"))  # noqa: S704 - ours
-    highest = 1.35 * max(y for _, points in lines for _, y in points)  # room for the legend
-    guide = ((limits[0], 0.0), (limits[0], highest)) if limits else None
+    top = max(y for _, points in lines for _, y in points)
+    highest = 1.35 * top  # room for the legend, which the guide must not cross
+    guide = ((limits[0], 0.0), (limits[0], top)) if limits else None
     svg = lines_svg(
         lines, y_range=(0.0, highest), x_label="distance to the nearest training compound", y_label="share", guide=guide,
         legend="top",
@@ -100,8 +101,9 @@ def errors_svg(errors: Sequence[float | None], *, unit: str, limit: float | None
     points = [((k + 0.5) / len(errors), float(e)) for k, e in enumerate(errors) if e is not None and math.isfinite(e)]
     if len(points) < 2:
         return Markup(empty_svg("too few held-out compounds", label="Errors by distance"))  # noqa: S704 - ours
-    highest = 1.25 * max(y for _, y in points) or 1.0
-    guide = None if limit is None else ((limit, 0.0), (limit, highest))
+    top = max(y for _, y in points) or 1.0
+    highest = 1.25 * top
+    guide = None if limit is None else ((limit, 0.0), (limit, top))
     svg = lines_svg(
         [("mean error", points)], y_range=(0.0, highest), x_label="distance to the nearest training compound",
         y_label=f"absolute error{f' [{unit}]' if unit else ''}", guide=guide, legend="top",

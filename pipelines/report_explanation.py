@@ -114,9 +114,7 @@ def gallery_html(explanations: Sequence[Explanation]) -> str:
         )
         for one in explanations
     )
-    return str(
-        Markup("<div>{}{}</div>").format(_markup(legend_svg(full, first)), pictures)
-    )
+    return str(Markup("<div>{}{}</div>").format(_markup(legend_svg(full, first)), pictures))
 
 
 def _card(one: Explanation, full: float, *, keeps: bool) -> Card:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -28,8 +28,8 @@ def check_trust(model: ArrayScorer, smiles: Sequence[str], truth: np.ndarray) ->
 
     Returns:
         One record, JSON data, for each endpoint that has intervals and a label. All have ``target``, ``kind``, ``level``, ``n``,
-        ``coverage`` (share of labels within the interval) and ``coverage_interval`` (95 %, Wilson). Of a regression ``width`` (mean)
-        and ``levels`` with the coverage ``found`` at each. Of a classification ``single`` (share of sets of one label),
+        ``coverage`` (share of labels within the interval) and ``coverage_interval`` (95 %, Wilson), and for ``levels`` the coverage
+        ``found`` at each. Of a regression ``width`` (mean) and ``widths``; of a classification ``single`` (share of sets of one label), ``singles``,
         ``ece`` (expected calibration error over ten bins of equal count) and ``bins``: mean probability ``promised``, share of
         actives ``found`` with its 95 % interval ``lower`` to ``upper`` (Wilson), and ``n``.
     """
@@ -48,16 +48,27 @@ def check_trust(model: ArrayScorer, smiles: Sequence[str], truth: np.ndarray) ->
         if known[column] is None or not rows.any():
             continue
         one = judged[conformal.level]
-        lower, upper = _ends(one, column, rows)
         record = {"target": endpoint.name, "kind": endpoint.kind, "level": conformal.level}
         record |= _coverage(one, labels, column, rows)
-        if endpoint.kind == "classification":
-            record |= {"single": float(((lower > 0) | (upper < 1)).mean()), **_probabilities(one, labels, column, rows)}
-        else:
-            shares = [float(covered(judged[level], labels, column, rows).mean()) for level in SHOWN]
-            record |= {"width": _mean(upper - lower), "levels": list(SHOWN), "found": shares}
-        records.append(record)
+        shares = [float(covered(judged[level], labels, column, rows).mean()) for level in SHOWN]
+        record |= {"levels": list(SHOWN), "found": shares}
+        is_class = endpoint.kind == "classification"
+        name, size = ("single", _single) if is_class else ("width", _width)
+        sizes = [size(*_ends(judged[level], column, rows)) for level in SHOWN]
+        record |= {name: size(*_ends(one, column, rows)), f"{name}s": sizes}
+        records.append(record | (_probabilities(one, labels, column, rows) if is_class else {}))
     return records
+
+
+def at_level(record: Mapping[str, Any], level: float) -> dict[str, Any]:
+    """What ``record``, an entry of :func:`check_trust`, tells of intervals of another level; as it is where it does not tell that."""
+    name = "single" if record.get("kind") == "classification" else "width"
+    levels, found, sizes = (record.get(key) or [] for key in ("levels", "found", f"{name}s"))
+    if level not in levels or not len(levels) == len(found) == len(sizes):
+        return dict(record)
+    place, n = list(levels).index(level), int(record["n"])
+    span = list(share_interval(round(found[place] * n), n))
+    return {**record, "level": level, "coverage": found[place], "coverage_interval": span, name: sizes[place]}
 
 
 def covered(judged: Judged, labels: np.ndarray, column: int, rows: np.ndarray) -> np.ndarray:
@@ -99,10 +110,15 @@ def _probabilities(one: Judged, labels: np.ndarray, column: int, rows: np.ndarra
     return {"ece": expected_calibration_error(label, pair), "bins": bins}
 
 
-def _mean(widths: np.ndarray) -> float | None:
+def _width(lower: np.ndarray, upper: np.ndarray) -> float | None:
     """Mean width; None where an interval has no ends."""
-    mean = float(widths.mean())
+    mean = float((upper - lower).mean())
     return mean if np.isfinite(mean) else None
 
 
-__all__ = ["check_trust", "covered", "share_interval", "SHOWN"]
+def _single(lower: np.ndarray, upper: np.ndarray) -> float:
+    """Share of sets that name one label."""
+    return float(((lower > 0) | (upper < 1)).mean())
+
+
+__all__ = ["at_level", "check_trust", "covered", "share_interval", "SHOWN"]

@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from cinchona.models.metrics import error_unit
+
 MethodName = Literal["masking", "gradients", "removal"]
 """How shares are found: an atom's features are hidden, gradients are integrated, or pieces of the molecule are taken away."""
 
@@ -44,6 +46,11 @@ class Attribution:
     """Standard deviation of each atom's share over the members of an ensemble, float64, shape (n,); None for one model."""
     bond_spread: np.ndarray | None = None
     """The same for bonds, float64, shape (m,)."""
+
+    @property
+    def share_unit(self) -> str:
+        """Unit of a share, which is a difference of two predictions."""
+        return error_unit(self.scale)
 
     @property
     def by_atom(self) -> np.ndarray:

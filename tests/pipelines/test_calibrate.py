@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from small_assays import SMILES, heavy_atoms
 
 from cinchona.errors import ConfigError
 from cinchona.models.baselines import MeanScorer
+from cinchona.models.calibration.checking import at_level
 from cinchona.models.folder import open_scorer, read_trust, save_model
 from cinchona.pipelines.calibrate import calibrate, with_level
 from cinchona.pipelines.evaluate import evaluate
@@ -64,6 +68,41 @@ def test_another_level_needs_no_data(calibrated, tmp_path):
     np.testing.assert_array_equal(told["size_upper"].to_numpy(), narrow.upper[:3, 0])
     with pytest.raises(ConfigError, match="no quantiles"):
         predict(_file(tmp_path), model=calibrated.folder, level=0.77)
+
+
+def test_the_new_model_has_a_card_with_what_its_level_promises(calibrated, tmp_path):
+    with_level(calibrated.folder, 0.5, out=tmp_path / "half")
+    (wide,), (narrow,) = (read_trust(f)["calibration"]["endpoints"] for f in (calibrated.folder, tmp_path / "half"))
+    assert narrow["level"] == 0.5
+    assert narrow["coverage"] == wide["found"][wide["levels"].index(0.5)] < wide["coverage"]
+    assert narrow["width"] < wide["width"]
+    for folder, level in ((calibrated.folder, "90%"), (tmp_path / "half", "50%")):
+        page = (folder / "report" / "card.html").read_text()
+        assert f"Intervals of level {level} hold" in page
+        assert "share promised within the interval" in page
+
+
+def test_levels_that_were_not_looked_at_leave_the_record_as_it_is():
+    record = {"kind": "regression", "level": 0.9, "n": 10, "coverage": 0.8, "levels": [0.5], "found": [0.4]}
+    assert at_level(record, 0.5) == record, "a record of before widths were kept"
+    assert at_level({**record, "widths": [1.0]}, 0.99)["level"] == 0.9
+    one = {"kind": "classification", "n": 10, "levels": [0.5], "found": [0.4], "singles": [0.7]}
+    assert at_level(one, 0.5)["single"] == 0.7
+
+
+def test_what_stands_beside_a_model_comes_along(bare, table, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(bare, model)
+    (model / "compounds.parquet").write_bytes(b"compounds")
+    (model / "report").mkdir()
+    rows = {"smiles": ["CCO"], "target": ["size"], "measured": [3.0], "predicted": [7.0]}
+    pq.write_table(pa.table(rows), model / "report" / "heldout.parquet")
+    first = calibrate(table, model=model, targets=["size"], out=tmp_path / "first").folder
+    assert (first / "compounds.parquet").read_bytes() == b"compounds"
+    assert not (first / "report" / "heldout.parquet").exists(), "probabilities of 'active' may be others now"
+    shutil.copytree(model / "report", first / "report", dirs_exist_ok=True)
+    second = with_level(first, 0.5, out=tmp_path / "second").folder
+    assert (second / "report" / "heldout.parquet").exists()
 
 
 def test_evaluation_tells_how_the_promise_is_kept(calibrated, table, tmp_path):

@@ -14,8 +14,9 @@ from finished_screen import DRUGS, HOSTILE, TRUST, write_model
 from weak_spots import planted
 
 from cinchona.errors import InputError, ModelFileError
+from cinchona.models.metrics import error_unit
 from cinchona.pipelines.card import _short, model_card, write_card
-from cinchona.pipelines.card_words import intended_use, limits, standing
+from cinchona.pipelines.card_words import intended_use, limits, limits_of_kind, standing
 from cinchona.pipelines.figures import lines_svg
 from cinchona.pipelines.reliability import told
 from cinchona.pipelines.report_card import card_view
@@ -199,3 +200,14 @@ def test_a_guide_stays_within_the_axes():
     alone = lines_svg([("a", [(0.0, 0.5), (1.0, 0.7)])], y_range=(0, 1), x_label="x", y_label="y")
     ends = [re.findall(r'points="([\d.]+),[\d.]+ ([\d.]+),', text)[0] for text in (drawn, alone)]
     assert ends[0] == ends[1]
+
+
+def test_evidential_networks_come_with_their_warning():
+    (told,) = limits_of_kind({"network": {"uncertainty": "evidential"}})
+    assert "unreliable" in told
+    for other in ({"network": {"uncertainty": "mean-variance"}}, {"network": "x"}, {}, None):
+        assert not list(limits_of_kind(other))
+
+
+def test_a_difference_of_logarithms_is_in_log_units():
+    assert (error_unit("-log10(M)"), error_unit("kcal/mol"), error_unit("")) == ("log units", "kcal/mol", "")

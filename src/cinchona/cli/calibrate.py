@@ -8,13 +8,11 @@ import typer
 
 from cinchona.cli.common import Model, Out, Seeded, command, new_app
 
-app = new_app("Give a finished model intervals, from measurements or of another level.")
+app = new_app("Give a finished model intervals.")
 
 Table = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[TABLE]", help="Assay table of compounds that the model has not seen; without one --level."
-    ),
+    typer.Argument(metavar="TABLE", help="Assay table of compounds that the model has not seen; without one --level."),
 ]
 
 

@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "predict": ("cinchona.cli.predict", "Predict a few compounds."),
     "explain": ("cinchona.cli.explain", "Say which atoms raise and lower a prediction."),
     "evaluate": ("cinchona.cli.evaluate", "Compare a model's predictions with measurements."),
-    "calibrate": ("cinchona.cli.calibrate", "Give a finished model intervals, from measurements or of another level."),
+    "calibrate": ("cinchona.cli.calibrate", "Give a finished model intervals."),
     "domain": ("cinchona.cli.domain", "Compare a library with what a model was trained on."),
     "data": ("cinchona.cli.data", "Known data sets, and checks of your own."),
     "models": ("cinchona.cli.models", "Look at models, register and promote them."),

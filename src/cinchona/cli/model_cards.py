@@ -65,7 +65,8 @@ def show_card(common: Common, folder: Path, out: Path | None) -> None:
         show(common, card.to_json())
         return
     for title, texts in (("For", card.use), ("Beside the baselines", card.standing), ("Limits", card.limits)):
-        emit(f"{title}:")
+        if texts:
+            emit(f"{title}:")
         for text in texts:
             emit(f"  - {text}")
     if out is not None:

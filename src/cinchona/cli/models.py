@@ -19,7 +19,7 @@ command(app, "compare")(compare_models)
 @command(app, "list")
 def list_models(
     common: Common,
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to look, with all folders below.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to look, with all folders below.")] = Path(),
     *,
     registered: Annotated[
         bool, typer.Option("--registered", help="List the registered models of the record instead.")

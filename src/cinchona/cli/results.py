@@ -83,7 +83,11 @@ def show_explanations(common: Common, result: Explained) -> None:
     for one in result.explanations[:_SHOWN]:
         shares = one.shares
         rows = [
-            {"piece": p.smiles, f"share [{shares.scale or 'no unit'}]": p.share, "unsure": "yes" if p.unsure else ""}
+            {
+                "piece": p.smiles,
+                f"share [{shares.share_unit or 'no unit'}]": p.share,
+                "unsure": "yes" if p.unsure else "",
+            }
             for p in one.pieces[:_SHOWN_PIECES]
         ]
         value = f"{shares.endpoint} {shares.value:.3g} {shares.scale}".strip()
