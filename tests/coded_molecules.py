@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import strategies as st
 
-from cinchona.models.engine.directed import CodedGraphs
+from cinchona.models.engine.directed import CodedGraphs, DirectedWeights
 
 D_ATOM, D_BOND = 7, 3
 
@@ -54,3 +54,26 @@ def one_by_one(graphs: CodedGraphs) -> Iterator[CodedGraphs]:
             graphs.atom_codes[first:last], graphs.bond_codes[mine], graphs.ends[mine] - first,
             np.array([0, last - first], np.int32), graphs.atom_rows, graphs.bond_rows,
         )  # fmt: skip
+
+
+HIDDEN = 16
+
+
+def make_weights(seed: int = 0) -> DirectedWeights:
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+
+    return DirectedWeights(
+        draw(D_ATOM, HIDDEN), draw(D_BOND, HIDDEN), draw(HIDDEN), draw(HIDDEN, HIDDEN), draw(HIDDEN),
+        draw(D_ATOM, HIDDEN), draw(HIDDEN, HIDDEN), draw(HIDDEN),
+    )  # fmt: skip
+
+
+CYCLE_6 = ([0] * 6, [(i, (i + 1) % 6, 0) for i in range(6)])
+TWO_CYCLES_3 = ([0] * 6, [(i, i - i % 3 + (i + 1) % 3, 0) for i in range(6)])
+CUBE = ([0] * 8, [(i, i ^ b, 0) for i in range(8) for b in (1, 2, 4) if i < i ^ b])
+CHAIN = ([0] * 300, [(i, i + 1, 0) for i in range(299)])
+STAR = ([1] + [0] * 12, [(0, i, 0) for i in range(1, 13)])
+LONE = ([2], [])

@@ -98,7 +98,8 @@ def gin_states(
     for t, layer in enumerate(layers):
         before, now = plan.levels[t], plan.levels[t + 1]
         messages = _messages(graphs, plan, t, layer, state, multiply)
-        inflow = atom_sums(messages, plan.flows[t].ids, now.representatives, plan.into.start, plan.into.bonds)
+        inflow = np.empty((len(now), messages.shape[1]), np.float32)
+        atom_sums(inflow, messages, plan.flows[t].ids, now.representatives, plan.into.start, plan.into.bonds)
         own = state[before.ids[now.representatives]] * np.float32(1 + layer.eps)
         hidden = np.maximum(multiply(own + inflow, layer.w_1) + layer.b_1, np.float32(0))
         state = multiply(hidden, layer.w_2) + layer.b_2

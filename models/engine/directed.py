@@ -18,7 +18,8 @@ import numpy as np
 
 from cinchona.models.engine.gemm import DeviceProduct, Gemm
 from cinchona.models.engine.grouping import Groups, Incidence, group_atoms, group_bonds, group_codes, incidence
-from cinchona.models.engine.kernels import add_rows_relu, atom_sums, bond_states, molecule_sums
+from cinchona.models.engine.kernels import add_rows_relu, atom_sums, atoms_into_molecules, bond_states, molecule_sums
+from cinchona.models.engine.workspace import Workspace, workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +105,31 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
         from cinchona.models.engine.on_device import encode_on_device
 
         return encode_on_device(graphs, plan, weights, multiply.device)
-    out = atom_states(graphs, plan, weights, multiply)
-    return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), dtype=np.float32)
+    space = workspace()
+    state = _bond_states(graphs, plan, weights, multiply, space)
+    base, codes, last = _atom_base(graphs, weights, multiply), graphs.atom_codes, plan.levels[-1]
+    if len(last) > len(plan.atoms):
+        out = _atom_messages(state, plan, weights, multiply, space)
+        add_rows_relu(out, base, codes[plan.atoms.representatives])
+        return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), np.float32)
+    flow = multiply(state, weights.w_out_message, space.matrix("flow", *state.shape))
+    out = space.matrix("atoms", len(plan.atoms), state.shape[1])
+    atoms, into = (plan.atoms.ids, graphs.offsets), (plan.into.start, plan.into.bonds)
+    return np.asarray(atoms_into_molecules(out, flow, last.ids, (base, codes), atoms, into), np.float32)
 
 
 def atom_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
     """Final state of each atom group of ``plan``, float32, shape (len(plan.atoms), d_hidden); arguments as of :func:`encode`."""
-    out = _atom_messages(_bond_states(graphs, plan, weights, multiply), plan, weights, multiply)
+    space = Workspace()
+    out = _atom_messages(_bond_states(graphs, plan, weights, multiply, space), plan, weights, multiply, space)
     add_rows_relu(out, _atom_base(graphs, weights, multiply), graphs.atom_codes[plan.atoms.representatives])
     return out
 
 
 def atom_inputs(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
     """What the last ReLU takes for each atom group: a sum over incoming bonds; shape and arguments as of :func:`atom_states`."""
-    out = _atom_messages(_bond_states(graphs, plan, weights, multiply), plan, weights, multiply)
+    space = Workspace()
+    out = _atom_messages(_bond_states(graphs, plan, weights, multiply, space), plan, weights, multiply, space)
     own = _atom_base(graphs, weights, multiply)[graphs.atom_codes[plan.atoms.representatives]]
     return np.asarray(out + own, np.float32)
 
@@ -127,8 +139,10 @@ def _atom_base(graphs: CodedGraphs, weights: DirectedWeights, multiply: Gemm) ->
     return np.asarray(multiply(graphs.atom_rows, weights.w_out_atom) + weights.b_o, np.float32)
 
 
-def _bond_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
-    """Last state of each group of directed bonds, float32, shape (n_groups, d_hidden)."""
+def _bond_states(
+    graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm, space: Workspace
+) -> np.ndarray:
+    """Last state of each group of directed bonds, in ``space``, float32, shape (n_groups, d_hidden)."""
     own = plan.levels[0]
     atom_part = multiply(graphs.atom_rows, weights.w_atom)
     bond_part = multiply(graphs.bond_rows, weights.w_bond)
@@ -138,15 +152,22 @@ def _bond_states(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeight
     base += weights.b_h
     graph = (plan.source, plan.into.start, plan.into.bonds)
     for previous, level in zip(plan.levels, plan.levels[1:], strict=False):
-        flow = multiply(state, weights.w_h)
-        state = bond_states(base, own.ids, flow, previous.ids, level.representatives, graph)
+        flow = multiply(state, weights.w_h, space.matrix("flow", *state.shape))
+        state = space.matrix("bonds", len(level), flow.shape[1])
+        bond_states(state, (base, own.ids), flow, previous.ids, level.representatives, graph)
     return np.asarray(state, np.float32)
 
 
-def _atom_messages(state: np.ndarray, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm) -> np.ndarray:
+def _atom_messages(
+    state: np.ndarray, plan: MessagePlan, weights: DirectedWeights, multiply: Gemm, space: Workspace
+) -> np.ndarray:
+    """What flows into each group of atoms, in ``space``, float32, shape (n_groups, d_hidden)."""
     last, atoms, into = plan.levels[-1], plan.atoms, plan.into
+    out = space.matrix("atoms", len(atoms), state.shape[1])
     if len(last) <= len(atoms):  # the product runs over whichever rows are fewer
-        flow = multiply(state, weights.w_out_message)
-        return np.asarray(atom_sums(flow, last.ids, atoms.representatives, into.start, into.bonds), dtype=np.float32)
-    sums = atom_sums(state, last.ids, atoms.representatives, into.start, into.bonds)
-    return multiply(sums, weights.w_out_message)
+        flow = multiply(state, weights.w_out_message, space.matrix("flow", *state.shape))
+        atom_sums(out, flow, last.ids, atoms.representatives, into.start, into.bonds)
+        return out
+    sums = space.matrix("sums", len(atoms), state.shape[1])
+    atom_sums(sums, state, last.ids, atoms.representatives, into.start, into.bonds)
+    return multiply(sums, weights.w_out_message, out)

@@ -7,15 +7,19 @@ choice changes last bits, so a screening plan measures once and every worker use
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
 
-Gemm = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Product of float32 matrices (n, k) and (k, m), float32, shape (n, m)."""
+
+class Gemm(Protocol):
+    """Product of float32 matrices."""
+
+    def __call__(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """``left`` (n, k) times ``right`` (k, m), float32, shape (n, m); in ``out``, C order, where it is given."""
+
 
 GemmName = Literal["numpy", "torch", "cuda"]
 """``cuda``: states of directed networks live on a GPU (:mod:`.on_device`), other products go there and back."""
@@ -24,17 +28,18 @@ GemmName = Literal["numpy", "torch", "cuda"]
 _CLEARLY: Final = 1.2
 
 
-def numpy_gemm(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def numpy_gemm(left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Product by numpy's BLAS."""
-    product: np.ndarray = left @ right
+    product: np.ndarray = np.matmul(left, right, out=out)
     return product
 
 
-def torch_gemm(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def torch_gemm(left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Product by torch's BLAS."""
     import torch
 
-    product: np.ndarray = (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
+    place = None if out is None else torch.from_numpy(out)
+    product: np.ndarray = torch.mm(torch.from_numpy(left), torch.from_numpy(right), out=place).numpy()
     return product
 
 
@@ -45,7 +50,7 @@ class DeviceProduct:
     device: str
     """Name of the device."""
 
-    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def __call__(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The product, made there and brought back."""
         import torch
 
@@ -53,7 +58,10 @@ class DeviceProduct:
             product: np.ndarray = (
                 (torch.from_numpy(left).to(self.device) @ torch.from_numpy(right).to(self.device)).cpu().numpy()
             )
-        return product
+        if out is None:
+            return product
+        out[:] = product
+        return out
 
 
 def gemm(name: GemmName) -> Gemm:

@@ -19,7 +19,7 @@ from cinchona.models.engine.graphs import FeatureRows, coded_graphs
 if TYPE_CHECKING:
     from cinchona.models.network import GraphNet
 
-MAX_STATES: Final = 120_000
+MAX_STATES: Final = 180_000
 """Directed bonds in one pass, whatever the batch: bounds memory to a few hundred megabytes at 300 units."""
 
 
@@ -135,7 +135,8 @@ def block_outputs(
             scale = readout_scale(block.config, graphs)
             extra = None if block.extra is None else block.extra[first:last]
             for k, network in enumerate(block.networks):
-                made = encode(graphs, plans[block.config.depth], network.encoder, multiply) * scale
+                made = encode(graphs, plans[block.config.depth], network.encoder, multiply)
+                made *= scale
                 out[k, first:last] = feed_forward(_completed(made, network, extra), network.head, multiply)
                 if vectors is not None and network is blocks[0].networks[0]:
                     vectors[first:last] = made
@@ -227,7 +228,9 @@ def readout_scale(config: GraphNetConfig, graphs: CodedGraphs) -> np.ndarray:
 def feed_forward(vectors: np.ndarray, head: Sequence[tuple[np.ndarray, np.ndarray]], multiply: Gemm) -> np.ndarray:
     """Outputs of a head for molecule vectors (n, d_in), float32, shape (n, t)."""
     for weight, bias in head[:-1]:
-        vectors = np.maximum(multiply(vectors, weight) + bias, np.float32(0.0))
+        vectors = multiply(vectors, weight)
+        vectors += bias
+        np.maximum(vectors, np.float32(0.0), out=vectors)
     weight, bias = head[-1]
     outputs: np.ndarray = multiply(vectors, weight) + bias
     return outputs

@@ -8,28 +8,27 @@ import numpy as np
 
 @numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def bond_states(
-    base: np.ndarray,
-    own: np.ndarray,
+    out: np.ndarray,
+    first: tuple[np.ndarray, np.ndarray],
     flow: np.ndarray,
     group: np.ndarray,
     rows: np.ndarray,
     graph: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """State of each bond in ``rows``: relu(base[own] + sum of flow[group] over the bonds that flow into its source).
+) -> None:
+    """State of each bond in ``rows``, into ``out``: relu(base[own] + sum of flow[group] over what flows into its source).
 
-    Shapes: base (n_own, d), flow (n_groups, d), own and group (n_bonds,), result (n_rows, d). ``graph`` is the source
-    atom of each bond and the compressed incoming bonds of each atom (offsets, bonds).
+    Shapes: out (n_rows, d), flow (n_groups, d), group (n_bonds,). ``first`` is base (n_own, d) and own (n_bonds,); ``graph``
+    the source atom of each bond and the compressed incoming bonds of each atom (offsets, bonds).
     """
-    source, start, bonds = graph
+    (base, own), (source, start, bonds) = first, graph
     width = flow.shape[1]
-    out = np.empty((len(rows), width), np.float32)
     for r in range(len(rows)):
         bond = rows[r]
         atom = source[bond]
         state = out[r]
-        first = base[own[bond]]
+        begin = base[own[bond]]
         for k in range(width):
-            state[k] = first[k]
+            state[k] = begin[k]
         for j in range(start[atom], start[atom + 1]):
             incoming = bonds[j]
             if incoming != bond ^ 1:
@@ -38,24 +37,23 @@ def bond_states(
                     state[k] += term[k]
         for k in range(width):
             state[k] = max(state[k], np.float32(0.0))
-    return out
 
 
 @numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def atom_sums(
-    flow: np.ndarray, group: np.ndarray, rows: np.ndarray, start: np.ndarray, bonds: np.ndarray
-) -> np.ndarray:
-    """Sum of flow[group] over the incoming bonds of each atom in ``rows``; result (n_rows, d)."""
+    out: np.ndarray, flow: np.ndarray, group: np.ndarray, rows: np.ndarray, start: np.ndarray, bonds: np.ndarray
+) -> None:
+    """Sum of flow[group] over the incoming bonds of each atom in ``rows``, into ``out`` (n_rows, d)."""
     width = flow.shape[1]
-    out = np.zeros((len(rows), width), np.float32)
     for r in range(len(rows)):
         atom = rows[r]
         state = out[r]
+        for k in range(width):
+            state[k] = np.float32(0.0)
         for j in range(start[atom], start[atom + 1]):
             term = flow[group[bonds[j]]]
             for k in range(width):
                 state[k] += term[k]
-    return out
 
 
 @numba.njit(cache=True)
@@ -80,3 +78,48 @@ def molecule_sums(states: np.ndarray, group: np.ndarray, offsets: np.ndarray) ->
             for k in range(width):
                 total[k] += term[k]
     return out
+
+
+@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def atoms_into_molecules(
+    states: np.ndarray,
+    flow: np.ndarray,
+    group: np.ndarray,
+    own: tuple[np.ndarray, np.ndarray],
+    atoms: tuple[np.ndarray, np.ndarray],
+    into: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """:func:`atom_sums`, :func:`add_rows_relu` and :func:`molecule_sums` in one pass over the atoms, while rows are in the cache.
+
+    A group of atoms is computed where its first atom stands, into ``states`` (n_groups, d), and read where others stand.
+
+    Shapes: flow (n_flows, d), group (n_bonds,), result (n_molecules, d). ``own`` is what an atom adds of itself and the row of each
+    atom in it; ``atoms`` the group of each atom, numbered by first appearance, and the first atom of each molecule and the
+    end; ``into`` the compressed incoming bonds of each atom (offsets, bonds).
+    """
+    (base, codes), (atom_group, offsets), (start, bonds) = own, atoms, into
+    width = flow.shape[1]
+    out = np.zeros((len(offsets) - 1, width), np.float32)
+    computed = 0
+    for molecule in range(len(offsets) - 1):
+        total = out[molecule]
+        for atom in range(offsets[molecule], offsets[molecule + 1]):
+            state = states[atom_group[atom]]
+            if atom_group[atom] == computed:
+                computed += 1
+                _atom_state(state, flow, group, bonds[start[atom] : start[atom + 1]], base[codes[atom]])
+            for k in range(width):
+                total[k] += state[k]
+    return out
+
+
+@numba.njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _atom_state(state: np.ndarray, flow: np.ndarray, group: np.ndarray, incoming: np.ndarray, own: np.ndarray) -> None:
+    for k in range(len(state)):
+        state[k] = np.float32(0.0)
+    for j in range(len(incoming)):
+        term = flow[group[incoming[j]]]
+        for k in range(len(state)):
+            state[k] += term[k]
+    for k in range(len(state)):
+        state[k] = max(state[k] + own[k], np.float32(0.0))

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from coded_molecules import D_ATOM, D_BOND, make_graphs, molecule
+from coded_molecules import (
+    CHAIN,
+    CUBE,
+    CYCLE_6,
+    HIDDEN,
+    LONE,
+    STAR,
+    TWO_CYCLES_3,
+    make_graphs,
+    make_weights,
+    molecule,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,20 +23,6 @@ from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, encode
 from cinchona.models.engine.gemm import DeviceProduct, gemm, measure_gemm
 from cinchona.models.engine.grouping import group_atoms, group_bonds, group_codes, incidence
 from cinchona.models.engine.on_device import encode_on_device
-
-HIDDEN = 16
-
-
-def make_weights(seed: int = 0) -> DirectedWeights:
-    rng = np.random.default_rng(seed)
-
-    def draw(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
-
-    return DirectedWeights(
-        draw(D_ATOM, HIDDEN), draw(D_BOND, HIDDEN), draw(HIDDEN), draw(HIDDEN, HIDDEN), draw(HIDDEN),
-        draw(D_ATOM, HIDDEN), draw(HIDDEN, HIDDEN), draw(HIDDEN),
-    )  # fmt: skip
 
 
 def brute_force(graphs: CodedGraphs, w: DirectedWeights, depth: int) -> np.ndarray:
@@ -56,14 +53,6 @@ def test_equals_brute_force_on_random_graphs(molecules, depth):
     graphs, weights = make_graphs(molecules), make_weights()
     got = encode(graphs, plan_messages(graphs, depth), weights, gemm("numpy"))
     np.testing.assert_allclose(got, brute_force(graphs, weights, depth), atol=2e-4, rtol=2e-5)
-
-
-CYCLE_6 = ([0] * 6, [(i, (i + 1) % 6, 0) for i in range(6)])
-TWO_CYCLES_3 = ([0] * 6, [(i, i - i % 3 + (i + 1) % 3, 0) for i in range(6)])
-CUBE = ([0] * 8, [(i, i ^ b, 0) for i in range(8) for b in (1, 2, 4) if i < i ^ b])
-CHAIN = ([0] * 300, [(i, i + 1, 0) for i in range(299)])
-STAR = ([1] + [0] * 12, [(0, i, 0) for i in range(1, 13)])
-LONE = ([2], [])
 
 
 @pytest.mark.parametrize("case", [CYCLE_6, TWO_CYCLES_3, CUBE, STAR, LONE], ids=["c6", "2c3", "cube", "star", "lone"])
