@@ -24,7 +24,7 @@ from cinchona.pipelines.config import Settings
 from cinchona.pipelines.leakage import audit, known_compounds
 from cinchona.pipelines.predict import opened
 from cinchona.pipelines.recipe import Recipe, input_names, plain_settings
-from cinchona.pipelines.reliability import reliability_figures, told
+from cinchona.pipelines.reliability import reliability_figures
 from cinchona.pipelines.report import write_evaluation_report
 from cinchona.pipelines.report_evaluation import training_fingerprints
 from cinchona.protocols import Scorer, Tracker
@@ -117,11 +117,10 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
             ("fingerprint", scorer.fingerprint),
             ("data", f"{name}: {data.n_in:,} rows, {len(data):,} compounds, {len(data.rejects):,} rejected"),
             ("data digest", data.digest),
-            *((f"intervals of {record['target']}", told(record)) for record in promises),
         ]
         write_evaluation_report(
             Path(out), data, predicted, endpoints=endpoints, figures=figures, facts=facts,
-            known=training_fingerprints(model) if known is None else morgan_packed(known.smiles), leaks=leaks,
+            known=training_fingerprints(model) if known is None else morgan_packed(known.smiles), leaks=leaks, promises=promises,
         )  # fmt: skip
         _write(Path(out), figures=evaluations_table(figures), predictions=_beside(data, predicted, endpoints))
     return Evaluated(

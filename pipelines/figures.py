@@ -27,6 +27,8 @@ _STYLE: Final = (
     "stroke-width:2}.pt{fill:var(--c);opacity:.55}.gu{stroke:currentColor;opacity:.5;stroke-dasharray:4 4;fill:none}</style>"
 )
 
+Point = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -127,7 +129,18 @@ def curves_svg(curves: Sequence[tuple[str, Sequence[float]]], *, x_label: str, y
     if not points:
         return empty_svg("no values yet", label=y_label)
     low, high = _padded(min(v for _, v in points), max(v for _, v in points))
-    return lines_svg([(n, c) for n, c in drawn if c], y_range=(low, high), x_label=x_label, y_label=y_label)
+    return lines_svg(
+        [(n, c) for n, c in drawn if c], y_range=(low, high + _room(points, low, high, len(drawn))), x_label=x_label,
+        y_label=y_label,
+    )  # fmt: skip
+
+
+def _room(points: Sequence[Point], low: float, high: float, names: int) -> float:
+    """What is added to the y axis so that no point on the right lies behind a legend of ``names`` rows; 0 where none would."""
+    legend, height = 18 * names + 8, HEIGHT - _TOP - _BOTTOM
+    left = (WIDTH - _RIGHT - 190) / WIDTH * max(x for x, _ in points)
+    behind = any(x >= left and v > high - legend / height * (high - low) for x, v in points)
+    return legend / (height - legend) * (high - low) if behind else 0.0
 
 
 def roc_svg(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], *, y_label: str = "true positive rate") -> str:
@@ -137,9 +150,6 @@ def roc_svg(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], *, y_label: st
     if not lines:
         return empty_svg("only one class", label="ROC curve")
     return lines_svg(lines, y_range=(0.0, 1.0), x_label="false positive rate", y_label=y_label, guide=((0, 0), (1, 1)))
-
-
-Point = tuple[float, float]
 
 
 def lines_svg(

@@ -75,10 +75,23 @@ def told(record: Mapping[str, Any]) -> str:
         return (
             f"Of the sets of level {record['level']:.0%}, {held} hold the label, and {record['single']:.0%} name a single one. Mean gap "
             f"between probability and share of actives: {record['ece']:.3f}; {_by_chance(record['bins']):.3f} by chance alone if all "
-            "probabilities were right."
+            f"probabilities were right.{_by_domain(record)}"
         )
     width = "no finite width" if record["width"] is None else f"mean width {record['width']:.3g}"
-    return f"Intervals of level {record['level']:.0%} hold {held}; {width}."
+    return f"Intervals of level {record['level']:.0%} hold {held}; {width}.{_by_domain(record)}"
+
+
+def _by_domain(record: Mapping[str, Any]) -> str:
+    """How much lies outside the domain, and what the promise is worth there and inside."""
+    found = record.get("domain")
+    if not isinstance(found, Mapping):
+        return ""
+    inside, outside = (int(found[key]) for key in ("inside", "outside"))
+    if not outside:
+        return " None of these compounds is outside the domain."
+    share = f" {outside:,} of them ({outside / record['n']:.0%}) {'is' if outside == 1 else 'are'} outside the domain"
+    rest = f", and {found['coverage_inside']:.0%} inside" if inside else ""
+    return f"{share}, where {found['coverage_outside']:.0%} are held{rest}."
 
 
 __all__ = ["reliabilities", "Reliability", "reliability_figures", "told"]

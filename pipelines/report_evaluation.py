@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from cinchona.models.folder import is_model_folder, open_scorer
 from cinchona.models.metrics import METRICS
 from cinchona.models.neighbours import NearestNeighbourScorer
 from cinchona.pipelines.leakage import Audit
+from cinchona.pipelines.reliability import Reliability, reliabilities
 from cinchona.pipelines.report_leakage import LeakageView, leakage_view
 from cinchona.pipelines.report_metrics import MetricsTable, metrics_tables
 from cinchona.pipelines.report_training import Miss, Picture, largest_misses, target_pictures
@@ -60,6 +61,7 @@ class EvaluationView:
     title: str
     subtitle: str
     tables: list[MetricsTable]
+    reliabilities: list[Reliability]
     pictures: list[Picture]
     leakage: LeakageView | None
     """None where the training compounds are not known."""
@@ -78,6 +80,7 @@ def evaluation_view(  # noqa: PLR0913 - what a report shows
     facts: Sequence[tuple[str, str]],
     known: np.ndarray | None = None,
     leaks: Audit | None = None,
+    promises: Sequence[Mapping[str, Any]] = (),
 ) -> EvaluationView:
     """Put a report together.
 
@@ -89,12 +92,15 @@ def evaluation_view(  # noqa: PLR0913 - what a report shows
         facts: Name and value of what a reader wants to know of model and data; ``model`` and ``data`` among them.
         known: Packed Morgan fingerprints of the training compounds, uint8, shape (m, b); None where they are not known.
         leaks: What the compounds have in common with training; None where that is not known.
+        promises: How far intervals and probabilities keep their promise, as
+            :func:`~cinchona.models.calibration.checking.check_trust` tells.
     """
     long, told = long_table(data, predicted, endpoints), dict(facts)
     return EvaluationView(
         title=f"Evaluation of {told.get('model', 'a model')}",
         subtitle=f"on {told.get('data', 'a table')}",
         tables=metrics_tables({"metrics": [figure.to_json() for figure in figures]}),
+        reliabilities=list(reliabilities({"calibration": {"endpoints": promises}})),
         pictures=list(target_pictures(long)),
         leakage=None if leaks is None else leakage_view(data, leaks, figures),
         nearness=[] if known is None or not len(known) else list(_nearness(data, predicted, endpoints, known)),

@@ -136,9 +136,8 @@ def _card(one: Explanation, full: float, *, keeps: bool) -> Card:
 
 def _prediction(one: Explanation) -> str:
     shares = one.shares
-    return f"{printable(shares.endpoint)} {shares.value:.2f} {shares.scale}".strip() + worth_words(
-        one.worth, shares.scale
-    )
+    value = f"{printable(shares.endpoint)} {shares.value:.2f} {printable(shares.scale)}"
+    return f"{value.strip()}{worth_words(one.worth, shares.scale)}".replace(" -", " −")
 
 
 def _signed(value: float) -> str:

@@ -120,7 +120,8 @@ def target_pictures(predictions: pa.Table | None) -> Iterator[Picture]:
 def _curve_pictures(curves: Mapping[str, Sequence[float]]) -> Iterator[Picture]:
     groups: dict[str, list[tuple[str, Sequence[float]]]] = {}
     for name, values in curves.items():
-        groups.setdefault(name.rsplit("/", 1)[-1], []).append((name, values))
+        member, _, measure = name.rpartition("/")
+        groups.setdefault(measure, []).append((member or measure, values))
     for measure, members in groups.items():
         yield Picture(f"Training: {measure}", Markup(curves_svg(members, x_label="epoch", y_label=measure)))  # noqa: S704
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from cinchona.models.calibration.intervals import ConformalIntervals
 from cinchona.models.calibration_error import equal_mass_bins, expected_calibration_error
 from cinchona.models.scorers import ArrayScorer
 from cinchona.models.trusting import Judged
-from cinchona.records import CompoundBatch
+from cinchona.records import CompoundBatch, Endpoint
 
 SHOWN: Final = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """Levels at which the coverage of a measured endpoint is shown."""
@@ -31,7 +32,8 @@ def check_trust(model: ArrayScorer, smiles: Sequence[str], truth: np.ndarray) ->
         ``coverage`` (share of labels within the interval) and ``coverage_interval`` (95 %, Wilson), and for ``levels`` the coverage
         ``found`` at each. Of a regression ``width`` (mean) and ``widths``; of a classification ``single`` (share of sets of one label), ``singles``,
         ``ece`` (expected calibration error over ten bins of equal count) and ``bins``: mean probability ``promised``, share of
-        actives ``found`` with its 95 % interval ``lower`` to ``upper`` (Wilson), and ``n``.
+        actives ``found`` with its 95 % interval ``lower`` to ``upper`` (Wilson), and ``n``. Of a model with a domain ``domain``: how many
+        compounds lie ``inside`` and ``outside``, with the coverage of each.
     """
     conformal = model.trust.conformal
     if not isinstance(conformal, ConformalIntervals):
@@ -40,24 +42,42 @@ def check_trust(model: ArrayScorer, smiles: Sequence[str], truth: np.ndarray) ->
     found = model.predict(batch)
     place = None if model.trust.domain is None else model.trust.domain.locate(batch, found)
     distance = None if place is None else place.distance
-    known, labels = conformal.endpoints, truth[found.kept]
     judged = {level: conformal.at_level(level).judge(found, distance) for level in {*SHOWN, conformal.level}}
-    records = []
-    for column, endpoint in enumerate(model.endpoints):
-        rows = np.isfinite(labels[:, column])
-        if known[column] is None or not rows.any():
-            continue
-        one = judged[conformal.level]
-        record = {"target": endpoint.name, "kind": endpoint.kind, "level": conformal.level}
-        record |= _coverage(one, labels, column, rows)
-        shares = [float(covered(judged[level], labels, column, rows).mean()) for level in SHOWN]
-        record |= {"levels": list(SHOWN), "found": shares}
-        is_class = endpoint.kind == "classification"
+    inside = None if place is None else np.broadcast_to(place.inside.T, (len(model.endpoints), len(found.value))).T
+    looked = _Looked(judged, conformal.level, truth[found.kept], inside)
+    known = [
+        (k, e) for k, (e, one) in enumerate(zip(model.endpoints, conformal.endpoints, strict=True)) if one is not None
+    ]
+    return [looked.record(endpoint, column) for column, endpoint in known if looked.rows(column).any()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was promised for n compounds at each level, and what was measured."""
+
+    judged: dict[float, Judged]
+    level: float
+    labels: np.ndarray
+    inside: np.ndarray | None
+    """1 inside the domain, 0 outside, -1 unknown, int8, shape (n, t)."""
+
+    def rows(self, column: int) -> np.ndarray:
+        """Compounds with a label, bool, shape (n,)."""
+        known: np.ndarray = np.isfinite(self.labels[:, column])
+        return known
+
+    def record(self, endpoint: Endpoint, column: int) -> dict[str, Any]:
+        """The entry of one endpoint."""
+        rows, one, is_class = self.rows(column), self.judged[self.level], endpoint.kind == "classification"
+        held = {level: covered(judged, self.labels, column, rows) for level, judged in self.judged.items()}
         name, size = ("single", _single) if is_class else ("width", _width)
-        sizes = [size(*_ends(judged[level], column, rows)) for level in SHOWN]
-        record |= {name: size(*_ends(one, column, rows)), f"{name}s": sizes}
-        records.append(record | (_probabilities(one, labels, column, rows) if is_class else {}))
-    return records
+        record = {"target": endpoint.name, "kind": endpoint.kind, "level": self.level, **_coverage(held[self.level])}
+        record |= {"levels": list(SHOWN), "found": [float(held[level].mean()) for level in SHOWN]}
+        record |= {name: size(*_ends(one, column, rows))}
+        record |= {f"{name}s": [size(*_ends(self.judged[level], column, rows)) for level in SHOWN]}
+        if self.inside is not None:
+            record |= {"domain": _by_domain(held[self.level], self.inside[rows, column])}
+        return record | (_probabilities(one, self.labels, column, rows) if is_class else {})
 
 
 def at_level(record: Mapping[str, Any], level: float) -> dict[str, Any]:
@@ -68,7 +88,8 @@ def at_level(record: Mapping[str, Any], level: float) -> dict[str, Any]:
         return dict(record)
     place, n = list(levels).index(level), int(record["n"])
     span = list(share_interval(round(found[place] * n), n))
-    return {**record, "level": level, "coverage": found[place], "coverage_interval": span, name: sizes[place]}
+    kept = {key: value for key, value in record.items() if key != "domain"}
+    return {**kept, "level": level, "coverage": found[place], "coverage_interval": span, name: sizes[place]}
 
 
 def covered(judged: Judged, labels: np.ndarray, column: int, rows: np.ndarray) -> np.ndarray:
@@ -85,10 +106,16 @@ def share_interval(hits: int, n: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _coverage(one: Judged, labels: np.ndarray, column: int, rows: np.ndarray) -> dict[str, Any]:
-    inside = covered(one, labels, column, rows)
-    hits, n = int(inside.sum()), len(inside)
+def _coverage(held: np.ndarray) -> dict[str, Any]:
+    hits, n = int(held.sum()), len(held)
     return {"n": n, "coverage": hits / n, "coverage_interval": list(share_interval(hits, n))}
+
+
+def _by_domain(held: np.ndarray, inside: np.ndarray) -> dict[str, Any]:
+    """Compounds inside and outside the domain, and the coverage of each; None where there is none."""
+    parts = {"inside": held[inside == 1], "outside": held[inside == 0]}
+    counts = {name: len(part) for name, part in parts.items()}
+    return counts | {f"coverage_{name}": float(part.mean()) if len(part) else None for name, part in parts.items()}
 
 
 def _ends(one: Judged, column: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -138,6 +138,12 @@ def test_training_compounds_in_the_table_are_noticed(bare, table, tmp_path, capl
     assert found.known >= 30
     assert "too small" in caplog.text
     assert open_scorer(found.folder).score(CompoundBatch.of(SMILES)).in_domain is not None
+    (seen,) = evaluate(table, model=found.folder, targets=["size"]).calibration
+    parts = seen["domain"]
+    held = sum(parts[k] * (parts[f"coverage_{k}"] or 0) for k in ("inside", "outside"))
+    assert parts["inside"] >= 30
+    assert parts["inside"] + parts["outside"] == seen["n"] == 40
+    assert held == pytest.approx(40 * seen["coverage"])
 
 
 def _file(folder):

@@ -211,3 +211,24 @@ def test_evidential_networks_come_with_their_warning():
 
 def test_a_difference_of_logarithms_is_in_log_units():
     assert (error_unit("-log10(M)"), error_unit("kcal/mol"), error_unit("")) == ("log units", "kcal/mol", "")
+
+
+@pytest.mark.parametrize(
+    ("domain", "words"),
+    [
+        ({"inside": 10, "outside": 0, "coverage_inside": 0.9, "coverage_outside": None}, "None of these compounds is outside"),
+        ({"inside": 9, "outside": 1, "coverage_inside": 1.0, "coverage_outside": 0.0}, "1 of them (10%) is outside the domain, where 0% are held, and 100% inside"),
+        ({"inside": 0, "outside": 10, "coverage_inside": None, "coverage_outside": 0.9}, "10 of them (100%) are outside the domain, where 90% are held."),
+    ],
+)  # fmt: skip
+def test_a_promise_is_told_inside_and_outside_the_domain(domain, words):
+    record = {
+        "kind": "regression",
+        "level": 0.9,
+        "n": 10,
+        "coverage": 0.9,
+        "coverage_interval": [0.6, 0.98],
+        "width": 1.0,
+    }
+    assert words in told({**record, "domain": domain})
+    assert "domain" not in told(record)

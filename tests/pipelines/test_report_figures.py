@@ -95,3 +95,13 @@ def test_ticks_lie_within_the_axis(low, span):
 def test_ticks_are_short():
     assert [tick(v) for v in (0.1 + 0.2, 1234, 25_000, 3e6, 2e9)] == ["0.3", "1234", "25k", "3M", "2G"]
     assert nice_step(0) == 1.0
+
+
+@pytest.mark.parametrize("last", [0.0, 1.0])
+def test_curves_do_not_run_behind_their_legend(last):
+    svg = ET.fromstring(curves_svg([("one", [0.5, 1.0, 0.2, 0.2, last])], x_label="epoch", y_label="loss"))
+    (line,) = (each for each in svg.iter(f"{SVG}polyline"))
+    x, y = (float(part) for part in line.get("points").split()[-1].split(","))
+    (box,) = (rect for rect in svg.iter(f"{SVG}rect") if rect.get("class") == "fi")
+    assert x >= float(box.get("x"))
+    assert y > float(box.get("y")) + float(box.get("height"))

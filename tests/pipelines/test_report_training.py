@@ -38,7 +38,7 @@ def test_everything_is_on_the_page(folder):
     text = path.read_text()
     assert path == folder / "report" / "report.html"
     assert text.count('class="chart"') == 3, "parity, loss of both parts, RMSE"
-    assert "train/loss ends at 0.5; valid/loss ends at 0.7" in text
+    assert "loss over epoch: train ends at 0.5; valid ends at 0.7" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert text.count("<script>") == 1
     worst = re.findall(r'<td class="num">([\d.]+)</td><td class="num">([\d.]+)</td>', text)

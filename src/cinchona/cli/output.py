@@ -54,7 +54,9 @@ def show_record(data: Mapping[str, Any], *, title: str = "") -> None:
     """Write names and values as a table; nested mappings become dotted names, lists of mappings tables of their own."""
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", show_header=False, box=None)
+    if title:
+        emit(title)  # the title of a narrow table would be broken into lines
+    table = Table(show_header=False, box=None)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     below: list[tuple[str, list[Any]]] = []
@@ -77,7 +79,9 @@ def show_table(rows: Sequence[Any], *, title: str = "") -> None:
         return
     records = [row if isinstance(row, dict) else {"value": row} for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record))
-    table = Table(title=title or None, title_justify="left", box=None)
+    if title:
+        emit(title)
+    table = Table(box=None)
     for name in names:
         figures = all(isinstance(r.get(name), int | float | None) for r in records)
         table.add_column(_words(name), justify="right" if figures else "left", overflow="fold")
