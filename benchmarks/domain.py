@@ -57,7 +57,7 @@ from cinchona.models.trusting import Trust
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.figures import lines_svg, standalone
 from cinchona.records import CompoundBatch
-from cinchona.screening.config import ScreenConfig
+from cinchona.screening.batches import USUAL_ROWS
 from cinchona.screening.scoring import score_in_batches
 from cinchona.settings import load_settings
 
@@ -68,7 +68,7 @@ SETS = {
     "lipophilicity": ("moleculenet/lipophilicity.csv.gz", "exp"),
 }
 BINS = 10
-SLICE = ScreenConfig().batch_rows
+SLICE = USUAL_ROWS
 """Rows that a screen hands to a scorer at once."""
 
 

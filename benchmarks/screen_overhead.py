@@ -33,6 +33,7 @@ from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import screen
 from cinchona.protocols import Requirement, Scorer
 from cinchona.records import CompoundBatch, Endpoint, Scores
+from cinchona.screening.batches import USUAL_ROWS
 from cinchona.screening.config import ExecutorConfig, ScreenConfig
 from cinchona.screening.scorers import FolderScorer
 from cinchona.screening.scoring import score_in_batches
@@ -79,7 +80,7 @@ def loop(partitions: list[Partition], scorer: Scorer, settings: Settings) -> Non
         given, _ = read_partition(partition)
         standardized = standardize_batch(given, settings.standardize, codes=uses_codes(scorer), keep_texts=True)
         with one_thread():
-            score_in_batches(scorer, distinct_of(standardized), rows=settings.screen.batch_rows)
+            score_in_batches(scorer, distinct_of(standardized), rows=settings.screen.batch_rows or USUAL_ROWS)
 
 
 def cpu_seconds(call: Callable[[], object]) -> float:

@@ -23,6 +23,7 @@ from cinchona.pipelines.config import Settings
 from cinchona.progress import progress
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch
+from cinchona.screening.batches import USUAL_ROWS
 from cinchona.screening.cascade import (
     AUDIT_SHARE,
     RECALL,
@@ -98,7 +99,7 @@ def _set_up(
     begun = time.monotonic()
     wanted = min(SAMPLE, int(LARGEST_SHARE * library.n_rows))
     batch = _sampled(library, settings.standardize, np.random.default_rng(seed), wanted)
-    score, seconds = _scored(scorer, batch, rows=settings.screen.batch_rows)
+    score, seconds = _scored(scorer, batch, rows=settings.screen.batch_rows or USUAL_ROWS)
     usable = np.flatnonzero(np.isfinite(score))
     usable = usable[molecules_of(batch.take(usable))[1]] if len(usable) else usable
     if len(usable) < _FEWEST:

@@ -21,6 +21,7 @@ from cinchona.models.engine.gemm import chosen_gemm
 from cinchona.pipelines.config import Settings
 from cinchona.pipelines.screen import Inputs, scorer_source
 from cinchona.protocols import Scorer
+from cinchona.screening.batches import USUAL_ROWS
 from cinchona.screening.executors.choose import n_workers
 from cinchona.screening.layout import TableLayout
 from cinchona.screening.parts import write_part
@@ -121,7 +122,8 @@ def _cut(partition: Partition, rows: int) -> Partition:
 def _score(
     partition: Partition, scorer: Scorer, layout: TableLayout, settings: Settings
 ) -> tuple[pa.Table, dict[str, float]]:
-    return score_partition(partition, scorer, layout, rules=settings.standardize, batch_rows=settings.screen.batch_rows)
+    rows = settings.screen.batch_rows or USUAL_ROWS
+    return score_partition(partition, scorer, layout, rules=settings.standardize, batch_rows=rows)
 
 
 def _measured(partition: Partition, scorer: Scorer, layout: TableLayout, settings: Settings, scratch: Path) -> _Probe:

@@ -20,8 +20,9 @@ class ScreenConfig(Config):
     partition_rows: int | None = Field(None, ge=1, le=1_000_000)
     """Rows of the library in one task, one part file and one receipt; what a crash can cost at most, per worker.
     Default: a 32nd of the library, at least 1,000 and at most 20,000."""
-    batch_rows: int = Field(4_096, ge=1, le=1_000_000)
-    """Distinct compounds that the scorer gets at once. Batches never cross partitions, so they are fixed by the plan."""
+    batch_rows: int | None = Field(None, ge=1, le=1_000_000)
+    """Distinct compounds that the scorer gets at once; batches never cross partitions. Default: 4,096, or for libraries of a million
+    rows and more what is clearly faster with this model where the screen is planned. Stored in the plan."""
     product: Literal["auto", "numpy", "torch", "cuda"] = "auto"
     """Matrix product of graph networks: ``auto`` measures which one of the processor's is faster; ``cuda`` keeps the states of
     directed networks on a GPU, one for all workers of a machine. Scores differ by rounding."""

@@ -104,6 +104,8 @@ class Plan(BaseModel):
     product: GemmName = "torch"
     """Matrix product of graph networks that was faster where the run was planned; every worker uses it, since the other
     differs in the last bit. Not part of the identity: it decides no more than bits."""
+    batch_rows: int = 4_096
+    """Distinct compounds that the scorer gets at once, asked for or measured; like the product it decides no more than bits."""
     notes: dict[str, Any] = Field(default_factory=dict)
     """What the caller wants to find again at resume: settings that decide no score."""
 

@@ -19,6 +19,7 @@ from cinchona.errors import ConfigError, InputError
 from cinchona.files import atomic_path, write_text
 from cinchona.models.engine.gemm import GemmName, chosen_gemm, has_gpu
 from cinchona.protocols import Scorer
+from cinchona.screening.batches import USUAL_ROWS, batch_rows_for
 from cinchona.screening.config import ScreenConfig
 from cinchona.screening.failpoints import failpoint
 from cinchona.screening.folder import RunFolder
@@ -71,10 +72,25 @@ def write_plan(folder: RunFolder, request: ScreenRequest) -> Plan:
             expected="at least one compound",
         )
     failpoint("plan.between_files")
-    plan = _header(folder, request, rows=rows, partitions=partitions, product=_product(request))
+    plan = _header(folder, request, rows=rows, partitions=partitions).model_copy(update=_measured(request, rows))
     write_text(folder.plan, plan.model_dump_json(indent=2) + "\n")
     failpoint("plan.after_write")
     return plan
+
+
+def _measured(request: ScreenRequest, rows: int) -> dict[str, Any]:
+    """What is measured once and then the same for all workers: the matrix product, and compounds at once.
+
+    Raises:
+        ConfigError: if a GPU is asked for and there is none.
+    """
+    product, asked = _product(request), request.screen.batch_rows
+    if product == "cuda":  # once the planner has used a GPU, the watched children that it forks cannot
+        return {"product": product, "batch_rows": asked or USUAL_ROWS}
+    inner = getattr(request.scorer, "inner", request.scorer)
+    if hasattr(inner, "product"):
+        inner.product = product
+    return {"product": product, "batch_rows": asked or batch_rows_for(request.scorer, rows, request.standardize)}
 
 
 def _product(request: ScreenRequest) -> GemmName:
@@ -137,9 +153,7 @@ def _stored(folder: RunFolder, path: str | Path) -> str:
     return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)
 
 
-def _header(
-    folder: RunFolder, request: ScreenRequest, *, rows: int, partitions: int, product: GemmName = "torch"
-) -> Plan:
+def _header(folder: RunFolder, request: ScreenRequest, *, rows: int, partitions: int) -> Plan:
     scorer = request.scorer
     draft = Plan(
         fingerprint="",
@@ -156,7 +170,6 @@ def _header(
         standardize=request.standardize,
         reader=request.reader,
         versions=decisive_versions(),
-        product=product,
         notes=dict(request.notes),
     )
     return draft.model_copy(update={"fingerprint": digest_json(draft.identity)})

@@ -119,7 +119,7 @@ def execute(assignment: Assignment, doing: Doing, *, observe: Callable[[Doing], 
         scorer=assignment.source,
         layout=plan.layout,
         standardize=plan.standardize,
-        batch_rows=plan.screen.batch_rows,
+        batch_rows=plan.batch_rows,
         epoch=lease.epoch,
     )
     with (

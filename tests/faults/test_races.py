@@ -32,7 +32,7 @@ def run_all(root: str, start, won) -> None:
         scorer=ObjectScorer(CheapScorer()),
         layout=plan.layout,
         standardize=plan.standardize,
-        batch_rows=plan.screen.batch_rows,
+        batch_rows=plan.batch_rows,
         epoch=1,
     )
     for partition in partitions(folder):
