@@ -1,10 +1,12 @@
 """Our conformal intervals and sets beside those of MAPIE and crepes, on the same drawn predictions.
 
     python benchmarks/interval_oracles.py ORACLE_PYTHON
+    python benchmarks/interval_oracles.py ORACLE_PYTHON --record tests/models/calibration/recorded_oracles.json
 
 ORACLE_PYTHON is the interpreter of an environment of its own with ``pip install mapie crepes``; neither is a dependency. The
 calibration set has 500 compounds, the test set 2,000; the level is 0.9. Prints Markdown: the largest difference of any end of
-any interval, and how many sets of classes differ.
+any interval, and how many sets of classes differ. With ``--record`` a smaller draw and what both packages say of it are written to a
+file that the tests read, so that they need neither package.
 """
 
 from __future__ import annotations
@@ -18,22 +20,18 @@ from pathlib import Path
 import numpy as np
 
 LEVEL = 0.9
-N_CALIBRATION, N_TEST, BINS = 500, 2_000, 4
+N_CALIBRATION, N_TEST, N_RECORDED, BINS = 500, 2_000, 63, 4
 
 
 def main() -> None:
     if sys.argv[1] == "--inside":
         inside(Path(sys.argv[2]))
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch, "drawn.npz")
-        drawn = draw()
-        np.savez(place, **drawn)
-        told = subprocess.run(
-            [sys.argv[1], __file__, "--inside", str(place)], check=True, capture_output=True, text=True
-        )
-    theirs = json.loads(told.stdout.splitlines()[-1])
-    own = ours(drawn)
+    if "--record" in sys.argv:
+        record(Path(sys.argv[-1]))
+        return
+    drawn = draw(N_CALIBRATION, N_TEST)
+    theirs, own = asked(drawn), ours(drawn)
     print(
         "| what | peer | mean width or share of single labels, ours | theirs | largest difference |\n|---|---|---|---|---|"
     )
@@ -45,9 +43,29 @@ def main() -> None:
     print("\n" + ", ".join(f"{k} {v}" for k, v in theirs["versions"].items()))
 
 
-def draw() -> dict[str, np.ndarray]:
+def asked(drawn: dict[str, np.ndarray]) -> dict[str, dict]:
+    """What the packages say of the draw."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch, "drawn.npz")
+        np.savez(place, **drawn)
+        told = subprocess.run(
+            [sys.argv[1], __file__, "--inside", str(place)], check=True, capture_output=True, text=True
+        )
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+def record(target: Path) -> None:
+    drawn = {name: np.round(values, 6) for name, values in draw(N_RECORDED, N_RECORDED // 3).items()}
+    plain = {name: values.tolist() for name, values in drawn.items()}
+    target.write_text(
+        json.dumps({"level": LEVEL, "bins": BINS, "calibration": N_RECORDED, "drawn": plain, **asked(drawn)}) + "\n"
+    )
+
+
+def draw(calibration: int, test: int) -> dict[str, np.ndarray]:
+    """Predictions and labels, the calibration set first."""
     rng = np.random.default_rng(0)
-    n = N_CALIBRATION + N_TEST
+    n = calibration + test
     value, sigma, p = rng.normal(6, 1, n), rng.uniform(0.2, 1.5, n), rng.beta(0.7, 0.9, n)
     return {
         "value": value,
@@ -85,7 +103,8 @@ def inside(place: Path) -> None:
     from mapie.regression import SplitConformalRegressor
 
     d = dict(np.load(place))
-    head, tail = slice(0, N_CALIBRATION), slice(N_CALIBRATION, None)
+    cut_at = N_CALIBRATION if len(d["p"]) == N_CALIBRATION + N_TEST else N_RECORDED
+    head, tail = slice(0, cut_at), slice(cut_at, None)
     value, error = d["value"], d["truth"] - d["value"]
 
     class Known:
@@ -116,7 +135,7 @@ def inside(place: Path) -> None:
     label = d["label"].astype(int)
     classes = crepes.ConformalClassifier().fit(wrong[np.arange(len(label)), label][head], bins=label[head])
     per_label = [
-        classes.predict_set(wrong[tail], bins=np.full(N_TEST, c), confidence=LEVEL, smoothing=False)[:, c]
+        classes.predict_set(wrong[tail], bins=np.full(len(label) - cut_at, c), confidence=LEVEL, smoothing=False)[:, c]
         for c in (0, 1)
     ]
     sets = np.column_stack(per_label).astype(bool)

@@ -36,7 +36,7 @@ from cinchona.models.starting import starting_encoder
 from cinchona.models.task_loss import task_loss
 from cinchona.models.threads import one_torch_thread, side_by_side
 from cinchona.models.training_state import EpochRecord
-from cinchona.models.uncertainty.kinds import likelihood_of
+from cinchona.models.uncertainty.kinds import likelihood_of, warn_of
 from cinchona.progress import Progress, progress
 
 logger = logging.getLogger(__name__)
@@ -79,11 +79,31 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
         ConfigError: if the training diverges or a name in ``lower_is_better`` is no target.
     """
     check_names(training.lower_is_better, table)
-    scaling = TargetScaling.fit(table.values[split.train], table.targets)
+    warn_of(network)
     choice = None
     if training.pretrained == AUTO:
-        choice = choose_start(table, split, network=network, training=training, seed=seed, fit=fit_ensemble)
+        choice = choose_start(table, split, network=network, training=training, seed=seed, fit=_fit)
         training = training.model_copy(update={"pretrained": choice.pretrained})
+    ensemble = _fit(
+        table, split, network=network, training=training, seed=seed, checkpoint=checkpoint, on_epoch=on_epoch, stop=stop
+    )
+    ensemble.start = choice
+    return ensemble
+
+
+def _fit(  # noqa: PLR0913 - as above
+    table: AssayTable,
+    split: Split,
+    *,
+    network: GraphNetConfig,
+    training: TrainingConfig,
+    seed: int,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    stop: threading.Event | None = None,
+) -> GraphEnsemble:
+    """:func:`fit_ensemble` once it is decided what the networks start from."""
+    scaling = TargetScaling.fit(table.values[split.train], table.targets)
     encoder = starting_encoder(training.pretrained, network)
     features = _features(table, split, network)
     data = _data(table, split, scaling, network=network, training=training, features=features)
@@ -108,7 +128,7 @@ def fit_ensemble(  # noqa: PLR0913 - data, settings, and how to follow it
         members = side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
     endpoints = endpoints_of(table.targets, training.lower_is_better)
     ensemble = GraphEnsemble(members, network=network, endpoints=endpoints, scaling=scaling, features=features)
-    ensemble.origin, ensemble.start, ensemble.held_out = origin, choice, held_out_of(ensemble, table, parts)
+    ensemble.origin, ensemble.held_out = origin, held_out_of(ensemble, table, parts)
     return ensemble
 
 

@@ -74,6 +74,14 @@ def own_variance(config: GraphNetConfig, raw: np.ndarray, scaling: TargetScaling
     return stated
 
 
+def warn_of(network: GraphNetConfig) -> None:
+    """Say it where a kind is known to be unreliable."""
+    if network.uncertainty == "evidential":
+        from cinchona.models.uncertainty import evidential
+
+        logger.warning(evidential.WARNING)
+
+
 def likelihood_of(network: GraphNetConfig, training: TrainingConfig) -> Likelihood | None:
     """Loss of regression targets that the kind brings; None where ``training.loss`` decides.
 
@@ -92,8 +100,7 @@ def likelihood_of(network: GraphNetConfig, training: TrainingConfig) -> Likeliho
 
     if network.uncertainty == "mean-variance":
         return partial(gaussian.element, beta=training.variance_weighting)
-    logger.warning(evidential.WARNING)
     return partial(evidential.element, penalty=training.evidence_penalty)
 
 
-__all__ = ["likelihood_of", "outputs_of", "own_variance", "served", "served_targets", "values_only"]
+__all__ = ["likelihood_of", "outputs_of", "own_variance", "served", "served_targets", "values_only", "warn_of"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -130,12 +132,14 @@ def test_sums_over_atoms_give_the_values_alone(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_saving_and_opening(kind, tmp_path):
+def test_training_saving_and_opening(kind, tmp_path, caplog):
     values = np.column_stack([heavy_atoms(), (heavy_atoms() > 6).astype(float)])
     table, split = table_of(values, kinds=("regression", "classification")), split_of(40)
     training = TrainingConfig(ensemble_size=4, epochs=2, batch_size=20, pretrained="none")
     network = GraphNetConfig(hidden=16, head_hidden=8, uncertainty=kind, **KINDS[kind])
-    model = fit_ensemble(table, split, network=network, training=training, seed=0)
+    with caplog.at_level(logging.WARNING, logger="cinchona"):
+        model = fit_ensemble(table, split, network=network, training=training, seed=0)
+    assert caplog.text.count("unreliable") == (kind == "evidential"), "said once, and of this kind alone"
     held = model.held_out
     assert held is not None
     left_out = held.folds >= 0
