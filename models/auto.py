@@ -25,6 +25,7 @@ from cinchona.models.classical.crossfit import cross_predict
 from cinchona.models.classical.fitting import kernels_of, molecules_of
 from cinchona.models.classical.inputs import Basis, Inputs
 from cinchona.models.classical.members import Labels, Learner
+from cinchona.models.classical.sureness import rescaled
 from cinchona.models.stacking import nested_blend
 from cinchona.progress import progress
 from cinchona.records import Endpoint
@@ -74,7 +75,8 @@ def fit_auto(
     clock = Clock(config.seconds)
     labels = [Labels.of(values[:, column], endpoint) for column, endpoint in enumerate(endpoints)]
     search = _Search(smiles, labels, config=config, seed=seed, clock=clock)
-    learners = candidates(len(smiles), len(endpoints), workers=workers, networks=config.networks)
+    classes = any(label.task == "classification" for label in labels)
+    learners = candidates(len(smiles), len(endpoints), workers=workers, networks=config.networks, classes=classes)
     with progress(len(learners), "trying models", unit="models") as bar:
         for learner in learners:
             search.consider(learner)
@@ -156,8 +158,13 @@ class _Search:
         labels = self.labels[column]
         rows = labels.known(np.arange(len(self.folds)))
         return [
-            Weighted(tried.learner.name, tried.learner.fit(self._inputs, labels, rows, seed=self.seed), float(weight))
-            for tried, weight in zip(self.tried, decision.weights, strict=True)
+            Weighted(
+                tried.learner.name,
+                tried.learner.fit(self._inputs, labels, rows, seed=self.seed),
+                float(weight),
+                (float(scale[0]), float(scale[1])),
+            )
+            for tried, weight, scale in zip(self.tried, decision.weights, decision.scales, strict=True)
             if weight > 0
         ]
 
@@ -170,12 +177,12 @@ class _Search:
         rows = np.flatnonzero(np.isfinite(members).all(axis=1) & ~np.isnan(labels.values))
         if not len(rows):
             return value, spread
-        parts, weights = members[np.ix_(rows, used)], decision.weights[used]
+        parts, weights = rescaled(members[np.ix_(rows, used)], decision.scales[used]), decision.weights[used]
         spread[rows] = members_spread(parts, weights)
-        if used.sum() == 1 or len(np.unique(self.folds[rows])) < 2:
+        if len(np.unique(self.folds[rows])) < 2:
             value[rows] = blended(parts, weights, task=labels.task)
         else:
-            weighed = members[np.ix_(rows, decision.weighed)]
+            weighed = members[np.ix_(rows, used if used.sum() == 1 else decision.weighed)]
             value[rows] = nested_blend(weighed, labels.values[rows], self.folds[rows], task=labels.task)
         return value, spread
 

@@ -22,12 +22,15 @@ SMALL: Final = 6_000
 """Compounds up to which kernels are compared in full."""
 MANY: Final = 20_000
 """Compounds beyond which one held-out part replaces folds."""
+_FEW: Final = 1_000
 _PILOT: Final = 300
 _CAUTION: Final = 1.3
 """By which a forecast is multiplied: better one model less than a budget that is not kept."""
 
 
-def candidates(n: int, n_targets: int, *, workers: int | None, networks: bool = True) -> list[Learner]:
+def candidates(
+    n: int, n_targets: int, *, workers: int | None, networks: bool = True, classes: bool = False
+) -> list[Learner]:
     """Learners for ``n`` compounds and ``n_targets`` targets, the most promising for their time first: networks come last.
 
     Args:
@@ -35,13 +38,19 @@ def candidates(n: int, n_targets: int, *, workers: int | None, networks: bool = 
         n_targets: Targets; forests get fewer trees where there are many.
         workers: Threads.
         networks: Whether graph networks are among them.
+        classes: Whether a target is a class; further models of the wide tables are for those: labels of classes say less, so there is
+            more chance to average out, and forests look at the root of the columns where they look at a third of them in a regression.
     """
-    return _classical(n, n_targets, workers=workers) + (network_learners(n, workers=workers) if networks else [])
+    return _classical(n, n_targets, workers=workers, classes=classes) + (
+        network_learners(n, workers=workers) if networks else []
+    )
 
 
-def _classical(n: int, n_targets: int, *, workers: int | None) -> list[Learner]:
+def _classical(n: int, n_targets: int, *, workers: int | None, classes: bool) -> list[Learner]:
     trees = 150 if n_targets <= 3 else 100
     boosts = 500 if n_targets <= 3 else 250
+    if classes and n <= _FEW:  # more of them say the same of few labels, only surer
+        boosts = min(boosts, 300)
     if n > SMALL:
         layout = "plain" if n <= MANY else "short"
         return [  # the first is fitted whatever it takes, so it has the features that cost least
@@ -49,17 +58,25 @@ def _classical(n: int, n_targets: int, *, workers: int | None) -> list[Learner]:
             BoostingLearner(layout, n_trees=boosts, leaves=63, workers=workers),
             ForestLearner("bits", n_trees=min(trees, 100), workers=workers),
             ForestLearner(layout, grower="extra trees", n_trees=min(trees, 100), workers=workers),
+            BoostingLearner("joined", style="gentle", n_trees=2 * boosts, leaves=63, workers=workers),
         ]
+    wide = [
+        BoostingLearner("joined", style="random", n_trees=boosts, workers=workers),
+        ForestLearner("joined", n_trees=trees, workers=workers),
+        ForestLearner("all", grower="extra trees", n_trees=trees, workers=workers),
+    ]
     return [
         SvmLearner("everything"),
         ForestLearner("plain", grower="extra trees", n_trees=trees, workers=workers),
-        BoostingLearner("wide", n_trees=boosts, workers=workers),
+        BoostingLearner("all", style="gentle", n_trees=boosts, workers=workers),
         SvmLearner("substructures"),
+        BoostingLearner("wide", n_trees=boosts, workers=workers),
         ForestLearner("bits", n_trees=100, workers=workers),
         NeighbourLearner("substructures"),
         SvmLearner("descriptors"),
         SvmLearner("environments", penalty=10.0),
         SvmLearner("everything", penalty=10.0),
+        *(wide if classes else []),
     ]
 
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from cinchona.models.classical.members import Labels
+from cinchona.models.classical.sureness import as_they_are
 from cinchona.models.intervals import Interval, paired_bootstrap
 from cinchona.models.metrics import METRICS, Metric
-from cinchona.models.stacking import blend_weights, earning, nested_blend
+from cinchona.models.stacking import Recipe, earning, nested_blend
 
 BLEND: Final = "blend"
 """Name of the weighted blend in the table."""
@@ -57,6 +58,8 @@ class Decision:
     """Share of each of the k models, float64, shape (k,), sum 1."""
     choices: tuple[Choice, ...]
     """One row for each model, then one for the blend."""
+    scales: np.ndarray
+    """Slope and shift of the log-odds of each, float64, shape (k, 2); 1 and 0 in a regression."""
     weighed: np.ndarray
     """Which models the weights were worked out for, bool, shape (k,); all but the costly ones that do not help."""
 
@@ -93,7 +96,8 @@ def decide(  # noqa: PLR0913 - predictions, and what is to be said of them
     """Choose a single model or a blend.
 
     The blend is taken unless a single model is better beyond chance: the best of many is partly the luckiest. Both are judged by predictions that neither members
-    nor weights had a part in. Regression goes by RMSE, classification by ROC AUC.
+    nor weights had a part in. Regression goes by RMSE, classification by ROC AUC; there a single model must have the larger average precision as well,
+    which looks at the top of the list where ROC AUC looks at all of it.
 
     Args:
         held_out: Out-of-fold predictions of k models, float64, shape (n, k); NaN where none.
@@ -113,11 +117,14 @@ def decide(  # noqa: PLR0913 - predictions, and what is to be said of them
         return _plain(truth, guesses, np.full(k, 1 / k), metric, names=names, target=target, why=why)
     parts = _halves(folds[rows], seed)
     weighed = earning(guesses, truth, parts, task=labels.task, costly=costly or [False] * k)
-    weights = np.zeros(k)
-    weights[weighed] = blend_weights(guesses[:, weighed], truth, task=labels.task)
+    recipe, weights = Recipe.of(guesses[:, weighed], truth, task=labels.task), np.zeros(k)
+    scales = Recipe.of(guesses, truth, task=labels.task).scales
+    weights[weighed] = recipe.weights
     together = nested_blend(guesses[:, weighed], truth, parts, task=labels.task)
-    found = _compared(truth, guesses, together, weights, metric=metric, names=names, target=target, seed=seed)
-    return found.without(weighed)
+    # Each alone as it would be used: its sureness, too, set right by other folds, or it would be judged by another measure.
+    alone = np.column_stack([nested_blend(guesses[:, [i]], truth, parts, task=labels.task) for i in range(k)])
+    found = _compared(truth, alone, together, weights, metric=metric, names=names, target=target, seed=seed)
+    return replace(found, scales=scales).without(weighed)
 
 
 def _halves(folds: np.ndarray, seed: int) -> np.ndarray:
@@ -135,7 +142,7 @@ def _plain(  # noqa: PLR0913
         Choice(target, name, metric.name, _figure(metric, truth, guesses[:, i]), float(weights[i]), 0.0, why)
         for i, name in enumerate(names)
     ]
-    return Decision(weights, tuple(rows), np.ones(len(names), bool))
+    return Decision(weights, tuple(rows), as_they_are(len(names)), np.ones(len(names), bool))
 
 
 def _compared(  # noqa: PLR0913
@@ -149,7 +156,9 @@ def _compared(  # noqa: PLR0913
     gap = paired_bootstrap(metric.function, truth, together, guesses[:, best], seed=seed, samples=_SAMPLES)
     # The best of many is partly the luckiest, so a single model has to be better beyond chance.
     worst_case = gap.upper if metric.higher_is_better else -gap.lower
-    takes_blend = not (sign * blend < sign * figures[best] and worst_case < 0)
+    takes_blend = not (
+        sign * blend < sign * figures[best] and worst_case < 0 and _tops(truth, guesses[:, best], together, metric)
+    )
     if not takes_blend:
         weights = np.eye(len(names))[best]
     rows = [
@@ -159,7 +168,13 @@ def _compared(  # noqa: PLR0913
     verdict = "chosen" if takes_blend else "not chosen"
     told = f"{verdict}: {metric.title} {blend:.3f} against {figures[best]:.3f} of {names[best]}, the best single model{_tell(gap)}"
     rows.append(Choice(target, BLEND, metric.name, blend, float(takes_blend), 0.0, told))
-    return Decision(weights, tuple(rows), np.ones(len(names), bool))
+    return Decision(weights, tuple(rows), as_they_are(len(names)), np.ones(len(names), bool))
+
+
+def _tops(truth: np.ndarray, guess: np.ndarray, together: np.ndarray, metric: Metric) -> bool:
+    """Whether ``guess`` has the larger average precision as well; nothing is asked of a regression."""
+    precision = METRICS["pr_auc"]
+    return metric.name != "roc_auc" or _figure(precision, truth, guess) > _figure(precision, truth, together)
 
 
 def _why(weight: float, *, takes_blend: bool) -> str:

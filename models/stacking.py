@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.optimize import minimize
 
-from cinchona.models.classical.blend import blended, log_odds
+from cinchona.models.classical.blend import blended
 from cinchona.models.classical.members import Task, logistic
+from cinchona.models.classical.sureness import as_they_are, fit_scales, log_odds, rescaled
 
 SHRINKAGE: Final = 0.02
 """Pull of the weights to equal ones, as a share of the variance of the labels (regression) or in nats
 (classification): enough to share weight between members that say the same, too little to keep a poor one."""
 LEAST: Final = 0.03
 """Weights below this are dropped, so that a model does not carry members that hardly count."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """How k members become one prediction."""
+
+    weights: np.ndarray
+    """Share of each, float64, shape (k,), sum 1."""
+    scales: np.ndarray
+    """Slope and shift of the log-odds of each, float64, shape (k, 2); 1 and 0 in a regression."""
+    task: Task
+    """Regression or classification."""
+
+    @classmethod
+    def of(cls, held_out: np.ndarray, labels: np.ndarray, *, task: Task) -> Recipe:
+        """Set right how sure each member is, then weigh them, both from predictions out of fold.
+
+        Args:
+            held_out: Predictions for compounds that the member was not fitted on, float64, shape (n, k).
+            labels: float64, shape (n,).
+            task: Regression or classification.
+        """
+        scales = fit_scales(held_out, labels) if task == "classification" else as_they_are(held_out.shape[1])
+        return cls(blend_weights(rescaled(held_out, scales), labels, task=task), scales, task)
+
+    def of_all(self, parts: np.ndarray) -> np.ndarray:
+        """The blend of k predictions each, float64, shape (n,), from shape (n, k)."""
+        return blended(rescaled(parts, self.scales), self.weights, task=self.task)
 
 
 def blend_weights(held_out: np.ndarray, labels: np.ndarray, *, task: Task) -> np.ndarray:
@@ -92,7 +122,7 @@ def _on_simplex(loss: _square_loss | _cross_entropy, k: int) -> np.ndarray:
 def nested_blend(held_out: np.ndarray, labels: np.ndarray, folds: np.ndarray, *, task: Task) -> np.ndarray:
     """Predictions of a blend whose weights, too, have not seen the compound.
 
-    For each fold the weights come from the other folds' out-of-fold predictions.
+    For each fold the weights, and the scales of a class, come from the other folds' out-of-fold predictions.
 
     Args:
         held_out: Out-of-fold predictions of k members, float64, shape (n, k).
@@ -106,8 +136,7 @@ def nested_blend(held_out: np.ndarray, labels: np.ndarray, folds: np.ndarray, *,
     out = np.empty(len(labels))
     for fold in np.unique(folds):
         here = folds == fold
-        weights = blend_weights(held_out[~here], labels[~here], task=task)
-        out[here] = blended(held_out[here], weights, task=task)
+        out[here] = Recipe.of(held_out[~here], labels[~here], task=task).of_all(held_out[here])
     return out
 
 
@@ -149,4 +178,4 @@ def _mean_loss(guess: np.ndarray, labels: np.ndarray, task: Task) -> float:
     return float(np.mean(np.logaddexp(0, odds) - labels * odds))
 
 
-__all__ = ["blend_weights", "earning", "LEAST", "nested_blend", "SHRINKAGE"]
+__all__ = ["blend_weights", "earning", "LEAST", "nested_blend", "Recipe", "SHRINKAGE"]

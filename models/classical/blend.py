@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -17,13 +17,13 @@ from cinchona.models.classical.inputs import Basis, Inputs, Molecules
 from cinchona.models.classical.members import Member, logistic
 from cinchona.models.classical.neighbours import NeighbourMember
 from cinchona.models.classical.networks import NetworkMember
+from cinchona.models.classical.sureness import log_odds, rescaled
 from cinchona.models.classical.svm import KernelMember
 from cinchona.models.fingerprinting import parsed_molecules
 from cinchona.models.scorers import ArrayScorer, Predictions
 from cinchona.records import CompoundBatch, Endpoint
 
 _BLOCK: Final = 512
-_SUREST: Final = 2e-3
 _KINDS: Final[Mapping[str, type[Member]]] = {
     kind.kind: kind for kind in (KernelMember, NeighbourMember, ForestMember, BoostedMember, NetworkMember)
 }
@@ -39,14 +39,16 @@ class Weighted:
     """The fitted model."""
     weight: float
     """Its share; those of one target sum to 1."""
+    scale: tuple[float, float] = (1.0, 0.0)
+    """Of a class, slope and shift of its log-odds (:mod:`cinchona.models.classical.sureness`); nothing else uses them."""
 
 
 class BlendScorer(ArrayScorer):
     r"""A weighted blend of members for each target; a single member of weight 1 is a plain model.
 
     Regression: :math:`\hat y = \sum_i w_i \hat y_i`. Classification: the same sum of log-odds,
-    :math:`\operatorname{logit} p = \sum_i w_i \operatorname{logit} p_i`, which does not drown a sure member in
-    undecided ones. The uncertainty is the weighted standard deviation of the members, 0 for a single one; it warns where they
+    :math:`\operatorname{logit} p = \sum_i w_i (a_i \operatorname{logit} p_i + c_i)`, which does not drown a sure member in
+    undecided ones, once slope and shift have set right how sure each is. The uncertainty is the weighted standard deviation of the members, 0 for a single one; it warns where they
     disagree and is no error bar.
 
     Args:
@@ -83,6 +85,8 @@ class BlendScorer(ArrayScorer):
             here = slice(start, start + _BLOCK)
             for column, (blend, endpoint) in enumerate(zip(self.blends, self.endpoints, strict=True)):
                 parts = np.stack([part.member.predict(inputs) for part in blend], axis=1)
+                if endpoint.kind == "classification":
+                    parts = rescaled(parts, np.array([part.scale for part in blend]))
                 weights = np.array([part.weight for part in blend])
                 value[here, column] = blended(parts, weights, task=endpoint.kind)
                 spread[here, column] = members_spread(parts, weights)
@@ -94,7 +98,16 @@ class BlendScorer(ArrayScorer):
             "basis": self.basis.spec(),
             "descriptors": list(quick_descriptors()),
             "blends": [
-                [{"name": p.name, "weight": p.weight, "kind": p.member.kind, "spec": p.member.spec()} for p in blend]
+                [
+                    {
+                        "name": p.name,
+                        "weight": p.weight,
+                        "scale": [*p.scale],
+                        "kind": p.member.kind,
+                        "spec": p.member.spec(),
+                    }
+                    for p in blend
+                ]
                 for blend in self.blends
             ],
         }
@@ -140,7 +153,7 @@ def compact(blends: Sequence[Sequence[Weighted]], basis: Basis, endpoints: Seque
         return BlendScorer(blends, basis=basis.only(np.zeros(0, np.int64), ()), endpoints=endpoints)
     rows = np.flatnonzero(np.any([part.member.used() for part in parts if part.member.kernel], axis=0))
     rows = rows if len(rows) else np.zeros(1, np.int64)
-    kept = [[Weighted(part.name, part.member.onto(rows), part.weight) for part in blend] for blend in blends]
+    kept = [[replace(part, member=part.member.onto(rows)) for part in blend] for blend in blends]
     return BlendScorer(kept, basis=basis.only(rows, kernels), endpoints=endpoints)
 
 
@@ -161,13 +174,6 @@ def blended(parts: np.ndarray, weights: np.ndarray, *, task: str) -> np.ndarray:
     return logistic(np.einsum("ij,j->i", log_odds(parts), weights))
 
 
-def log_odds(probabilities: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)) with p kept 0.002 away from 0 and 1, as a forest's vote is unsure; float64, same shape."""
-    kept = np.clip(probabilities, _SUREST, 1 - _SUREST)
-    odds: np.ndarray = np.log(kept) - np.log1p(-kept)
-    return odds
-
-
 def members_spread(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted standard deviation of k members, float64, shape (n,), from ``parts`` of shape (n, k) and ``weights`` of shape (k,)."""
     share = weights / weights.sum()
@@ -182,7 +188,10 @@ def _restored(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray], prefix
     weight = float(entry["weight"])
     if not 0 <= weight <= 1:
         raise ValueError(f"a member has weight {weight}")
-    return Weighted(str(entry["name"]), member, weight)
+    slope, shift = (float(number) for number in entry.get("scale", (1.0, 0.0)))  # folders of old have none
+    if not (slope > 0 and np.isfinite([slope, shift]).all()):
+        raise ValueError(f"a member has slope {slope} and shift {shift}")
+    return Weighted(str(entry["name"]), member, weight, (slope, shift))
 
 
-__all__ = ["blended", "BlendScorer", "compact", "log_odds", "members_spread", "Weighted"]
+__all__ = ["blended", "BlendScorer", "compact", "members_spread", "Weighted"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -13,6 +14,12 @@ from cinchona.models.classical.trees import trees_of_text
 from cinchona.seeds import derive
 
 _OBJECTIVES: Final = {"regression": "regression", "classification": "binary"}
+STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({
+    "steady": {"learning_rate": 0.05, "feature_fraction": 0.15, "num_leaves": 31},
+    "gentle": {"learning_rate": 0.025, "feature_fraction": 0.1, "num_leaves": 20, "max_depth": 6},
+    "random": {"learning_rate": 0.03, "feature_fraction": 0.3, "num_leaves": 20, "max_depth": 6, "extra_trees": True},
+})  # fmt: skip
+"""Ways to grow: ``gentle`` takes small steps with shallow trees, ``random`` draws its thresholds, which makes trees less alike."""
 _SEED_BITS: Final = 31
 _FIXED: Final[Mapping[str, Any]] = {
     "verbosity": -1, "deterministic": True, "force_row_wise": True, "use_missing": False,
@@ -61,10 +68,9 @@ class BoostingLearner(Learner):
 
     Args:
         layout: Table of features.
+        style: One of :data:`STYLES`.
         n_trees: Number of trees.
-        rate: Learning rate.
-        features: Share of the columns that a tree sees.
-        leaves: Leaves of a tree.
+        leaves: Leaves of a tree; None: those of the style.
         workers: Threads; they do not change the result.
 
     References:
@@ -75,16 +81,15 @@ class BoostingLearner(Learner):
         self,
         layout: str,
         *,
+        style: str = "steady",
         n_trees: int = 500,
-        rate: float = 0.05,
-        features: float = 0.15,
-        leaves: int = 31,
+        leaves: int | None = None,
         workers: int | None = None,
     ) -> None:
         self.growth = 0.8  # the cost of a tree has a large part that does not depend on the rows
         self.layout, self.n_trees, self.workers = layout, n_trees, workers
-        self.settings = {"learning_rate": rate, "feature_fraction": features, "num_leaves": leaves}
-        self.name = f"LightGBM on {layout} features"
+        self.settings = {**STYLES[style], **({} if leaves is None else {"num_leaves": leaves})}
+        self.name = f"LightGBM on {layout} features" + ("" if style == "steady" else f", {style}")
 
     def fit(self, inputs: Inputs, labels: Labels, rows: np.ndarray, *, seed: int) -> BoostedMember:
         """Boost on ``rows``."""

@@ -14,6 +14,7 @@ from rdkit import Chem
 from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
 from cinchona.datasets.descriptors import descriptor_matrix, quick_descriptors
 from cinchona.datasets.fingerprints import SIZE, morgan_bits
+from cinchona.models.classical.avalon_erg import AVALON, ERG, ERG_WIDTH, avalon_counts, reduced_graphs
 from cinchona.models.classical.counts import Counts, References, count_substructures
 from cinchona.models.classical.descriptors import finite, quantiles_of, ranked
 from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
@@ -26,6 +27,9 @@ LAYOUTS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = MappingProxyType({
     "short": (("morgan2", 1024), (DESCRIPTORS, 0)),
     "plain": (("morgan2", 2048), (DESCRIPTORS, 0)),
     "wide": (("morgan2", 1024), ("features3", 512), ("pairs", 1024), ("torsions", 512), (DESCRIPTORS, 0)),
+    "joined": (("morgan2", 1024), (AVALON, 1024), (ERG, ERG_WIDTH), (DESCRIPTORS, 0)),
+    "all": (("morgan2", 1024), ("features3", 512), ("pairs", 1024), ("torsions", 512), (AVALON, 1024), (ERG, ERG_WIDTH),
+            (DESCRIPTORS, 0)),
 })  # fmt: skip
 """Tables of features for trees: bits, families folded to so many columns, and descriptors."""
 
@@ -45,6 +49,7 @@ class Molecules:
     def __init__(self, molecules: Sequence[Chem.Mol]) -> None:
         self._molecules = molecules
         self._counts: dict[str, Counts] = {}
+        self._parts: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self._molecules)
@@ -81,9 +86,17 @@ class Molecules:
     def _columns(self, part: str, size: int) -> np.ndarray:
         if part == DESCRIPTORS:
             return self.descriptors
+        key = f"{part} {size}"  # most parts stand in several layouts
+        if key not in self._parts:
+            self._parts[key] = self._computed(part, size)
+        return self._parts[key]
+
+    def _computed(self, part: str, size: int) -> np.ndarray:
         if part == BITS:
             return morgan_bits(self._molecules).astype(np.float32)
-        return self.counts(part).folded(size)
+        if part == AVALON:
+            return avalon_counts(self._molecules, size)
+        return reduced_graphs(self._molecules) if part == ERG else self.counts(part).folded(size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,7 +32,7 @@ VALUES[::9, 1] = np.nan
 QUICK = ChoiceConfig(seconds=300, folds="random")
 
 
-def few(n, n_targets, *, workers, networks=True):
+def few(n, n_targets, *, workers, networks=True, classes=False):
     return [SvmLearner("environments"), NeighbourLearner("environments", k=3), ForestLearner("bits", n_trees=5, workers=1)]  # fmt: skip
 
 

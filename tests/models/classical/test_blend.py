@@ -16,9 +16,10 @@ from sklearn.metrics import log_loss
 from small_assays import SMILES, heavy_atoms
 
 from cinchona.errors import ConfigError, ModelFileError
-from cinchona.models.classical.blend import BlendScorer, Weighted, blended, log_odds
+from cinchona.models.classical.blend import BlendScorer, Weighted, blended
 from cinchona.models.classical.fitting import fit_single
 from cinchona.models.classical.inputs import Inputs, Molecules
+from cinchona.models.classical.sureness import log_odds
 from cinchona.models.export import export_model
 from cinchona.models.folder import open_scorer, save_model
 from cinchona.models.stacking import LEAST, blend_weights, nested_blend
