@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from cinchona.tracking import NullTracker
 
 _LOGGED: Final = ("duplicates", "twins", "shared_scaffolds", "median_similarity")
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
@@ -47,6 +50,8 @@ class Evaluated:
     """Distinct compounds."""
     predicted: int
     """Compounds with a prediction."""
+    known: int | None
+    """Compounds with the fingerprint of a training compound, which are mostly the same compound; None where the model has no domain."""
     figures: tuple[dict[str, Any], ...]
     """Metrics with 95 % intervals: target, model, metric, estimate, lower, upper, n, note."""
     leakage: dict[str, Any] | None = None
@@ -128,6 +133,7 @@ def evaluate(  # noqa: PLR0913 - the common form of a workflow
         rejected=len(data.rejects),
         compounds=len(data),
         predicted=int(np.isfinite(predicted).any(axis=1).sum()),
+        known=_known(scorer, data),
         figures=tuple(figure.to_json() for figure in figures),
         leakage=None if leaks is None else leaks.to_json(),
         calibration=tuple(promises),
@@ -156,6 +162,20 @@ def columns_of(endpoints: Sequence[Endpoint], targets: Sequence[str]) -> list[in
     if missing := [target for target in targets if target not in names]:
         raise ConfigError(f"the model does not predict {', '.join(missing)}", expected=f"among {', '.join(names)}")
     return [names.index(target) for target in targets]
+
+
+def _known(scorer: Scorer, data: AssayTable) -> int | None:
+    """Count compounds that the model seems to know, and say it where there are some: figures over them are no test."""
+    if not isinstance(scorer, ArrayScorer) or scorer.trust.domain is None:
+        return None
+    batch = CompoundBatch.of(list(data.smiles))
+    count = int((scorer.trust.domain.locate(batch, scorer.predict(batch)).distance == 0).sum())
+    if count:
+        logger.warning(
+            "%d of %d compounds have the fingerprint of a training compound: figures over these are no test of the model",
+            count, len(data),
+        )  # fmt: skip
+    return count
 
 
 def _predict(scorer: Scorer, data: AssayTable) -> np.ndarray:

@@ -170,7 +170,12 @@ def _comparisons(shares: Attribution, kept: TrainingCompounds | None) -> tuple[C
     made = []
     for neighbour in kept.near(shares.smiles, predicted, endpoint=shares.endpoint):
         told = difference(shares.smiles, neighbour.smiles)
-        made.append(Comparison(neighbour, told.words or "the same bonds; they differ in stereo at most", told.there))
+        same = (
+            "the same structure"
+            if neighbour.smiles == shares.smiles
+            else "the same bonds; they differ in stereo at most"
+        )
+        made.append(Comparison(neighbour, told.words or same, told.there))
     return tuple(made)
 
 

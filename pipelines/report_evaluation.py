@@ -99,9 +99,9 @@ def evaluation_view(  # noqa: PLR0913 - what a report shows
     return EvaluationView(
         title=f"Evaluation of {told.get('model', 'a model')}",
         subtitle=f"on {told.get('data', 'a table')}",
-        tables=metrics_tables({"metrics": [figure.to_json() for figure in figures]}),
+        tables=metrics_tables({"metrics": [figure.to_json() for figure in figures]}, of="compounds of this table"),
         reliabilities=list(reliabilities({"calibration": {"endpoints": promises}})),
-        pictures=list(target_pictures(long)),
+        pictures=list(target_pictures(long, of="predicted and measured")),
         leakage=None if leaks is None else leakage_view(data, leaks, figures),
         nearness=[] if known is None or not len(known) else list(_nearness(data, predicted, endpoints, known)),
         cliffs=list(_cliffs(data, predicted, endpoints)),

@@ -33,11 +33,16 @@ class MetricsTable:
     """How many compounds, which way is good."""
 
 
-def metrics_tables(trust: Mapping[str, Any]) -> list[MetricsTable]:
-    """One table a target from ``trust["metrics"]``; figures of unknown metrics are left out."""
+def metrics_tables(trust: Mapping[str, Any], *, of: str = "held-out compounds") -> list[MetricsTable]:
+    """One table a target from ``trust["metrics"]``; figures of unknown metrics are left out.
+
+    Args:
+        trust: The record.
+        of: What the figures are over.
+    """
     entries = [e for e in trust.get("metrics") or () if isinstance(e, dict) and e.get("metric") in METRICS]
     targets = list(dict.fromkeys(str(e.get("target")) for e in entries))
-    return [_table(target, [e for e in entries if str(e.get("target")) == target]) for target in targets]
+    return [_table(target, [e for e in entries if str(e.get("target")) == target], of) for target in targets]
 
 
 def facts_of(trust: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -64,7 +69,7 @@ def _count(record: Mapping[str, Any], key: str) -> str:
     return f"{value:,}" if isinstance(value, int) else "?"
 
 
-def _table(target: str, entries: Sequence[Mapping[str, Any]]) -> MetricsTable:
+def _table(target: str, entries: Sequence[Mapping[str, Any]], of: str) -> MetricsTable:
     names = [name for name in METRICS if any(e["metric"] == name for e in entries)]
     models = list(dict.fromkeys(str(e.get("model")) for e in entries))
     best = {name: _best(name, entries) for name in names}
@@ -73,7 +78,7 @@ def _table(target: str, entries: Sequence[Mapping[str, Any]]) -> MetricsTable:
         target=target,
         metrics=[f"{METRICS[n].title} {'↑' if METRICS[n].higher_is_better else '↓'}" for n in names],
         rows=[(model, [_score(found.get((model, name)), best[name]) for name in names]) for model in models],
-        note=f"{max((e.get('n') or 0 for e in entries), default=0):,} held-out compounds; 95 % bootstrap intervals "
+        note=f"{max((e.get('n') or 0 for e in entries), default=0):,} {of}; 95 % bootstrap intervals "
         "over compounds; ↑ higher is better, ↓ lower is better; the best figure of a column is bold, which does not "
         "say that the others are worse beyond chance.",
     )

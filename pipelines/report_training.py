@@ -109,12 +109,12 @@ def _figure(predictions: pa.Table, target: str) -> str:
     return parity_svg(measured, predicted, label=target)
 
 
-def target_pictures(predictions: pa.Table | None) -> Iterator[Picture]:
+def target_pictures(predictions: pa.Table | None, *, of: str = "held-out compounds") -> Iterator[Picture]:
     """A parity plot or ROC curve for each target of a table as :func:`training_view` takes."""
     if predictions is None:
         return
     for target in dict.fromkeys(predictions["target"].to_pylist()):
-        yield Picture(f"{target}: held-out compounds", Markup(_figure(predictions, target)))  # noqa: S704 - ours
+        yield Picture(f"{target}: {of}", Markup(_figure(predictions, target)))  # noqa: S704 - ours
 
 
 def _curve_pictures(curves: Mapping[str, Sequence[float]]) -> Iterator[Picture]:

@@ -51,12 +51,12 @@ def difference(smiles: str, other: str) -> Difference:
         )  # fmt: skip
     if not core.numAtoms:
         return Difference(
-            "they have no core in common", tuple(range(first.GetNumAtoms())), tuple(range(second.GetNumAtoms()))
+            "no core in common with it", tuple(range(first.GetNumAtoms())), tuple(range(second.GetNumAtoms()))
         )
     pattern = Chem.MolFromSmarts(core.smartsString)
     one, two = _whole_rings(first, second, first.GetSubstructMatch(pattern), second.GetSubstructMatch(pattern))
     if not one:
-        return Difference("their rings differ", tuple(range(first.GetNumAtoms())), tuple(range(second.GetNumAtoms())))
+        return Difference("other rings", tuple(range(first.GetNumAtoms())), tuple(range(second.GetNumAtoms())))
     mine, theirs = _hanging(first, one), _hanging(second, two)
     told = [
         f"{_listed(mine.get(place, []))} where it has {_listed(theirs.get(place, []))}"

@@ -138,7 +138,12 @@ def test_training_compounds_in_the_table_are_noticed(bare, table, tmp_path, capl
     assert found.known >= 30
     assert "too small" in caplog.text
     assert open_scorer(found.folder).score(CompoundBatch.of(SMILES)).in_domain is not None
-    (seen,) = evaluate(table, model=found.folder, targets=["size"]).calibration
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="cinchona"):
+        again = evaluate(table, model=found.folder, targets=["size"])
+    assert again.known == found.known
+    assert f"{found.known} of 40 compounds have the fingerprint of a training compound" in caplog.text
+    (seen,) = again.calibration
     parts = seen["domain"]
     held = sum(parts[k] * (parts[f"coverage_{k}"] or 0) for k in ("inside", "outside"))
     assert parts["inside"] >= 30

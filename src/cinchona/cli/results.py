@@ -45,7 +45,7 @@ def show_fit(common: Common, result: TrainResult | Evaluated) -> None:
     show_record(data if leaks is None else {**data, "in common with training": leaks["summary"]})
     if choices:
         show_table(choices, title="What was tried, and why it has its weight")
-    show_figures(figures)
+    show_figures(figures, of="held-out compounds" if "parts" in data else "compounds of this table")
     if checks:
         show_checks(checks, title="intervals on these compounds")
 
@@ -122,15 +122,15 @@ def show_demo(common: Common, result: DemoResult, *, record: str) -> None:
     emit(record[:1].upper() + record[1:])
 
 
-def show_figures(figures: Sequence[dict[str, Any]]) -> None:
-    """Write metrics as one table a target: a row for each metric, a column for each model, 95 % intervals."""
+def show_figures(figures: Sequence[dict[str, Any]], *, of: str = "held-out compounds") -> None:
+    """Write metrics as one table a target: a row for each metric, a column for each model, 95 % intervals; ``of`` says over what."""
     for target in dict.fromkeys(row["target"] for row in figures):
         rows: dict[str, dict[str, Any]] = {}
         for row in figures:
             if row["target"] == target:
                 rows.setdefault(row["metric"], {"metric": row["metric"]})[row["model"]] = _interval(row)
         compounds = max((row["n"] for row in figures if row["target"] == target), default=0)
-        show_table(list(rows.values()), title=f"{target} on {compounds:,} held-out compounds [95 % interval]")
+        show_table(list(rows.values()), title=f"{target} on {compounds:,} {of} [95 % interval]")
 
 
 def screen_data(result: ScreenResult) -> dict[str, Any]:
