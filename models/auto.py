@@ -106,7 +106,7 @@ class _Search:
     def __init__(
         self, smiles: Sequence[str], labels: list[Labels], *, config: ChoiceConfig, seed: int, clock: Clock
     ) -> None:
-        self.labels, self.seed, self.clock = labels, seed, clock
+        self.labels, self.seed, self.clock, self.judge = labels, seed, clock, config.metric
         self.folds = folds_of(smiles, config.folds, seed=seed)
         self._molecules = molecules_of(smiles)
         self._forecast = Forecaster(self._molecules, labels, folds=self.folds.max() + 1, seed=seed)
@@ -150,7 +150,9 @@ class _Search:
         seconds = [tried.seconds / len(self.labels) for tried in self.tried]
         costly = [tried.learner.costly for tried in self.tried]
         labels = self.labels[column]
-        found = decide(held_out, labels, self.folds, names=names, target=target, seed=self.seed, costly=costly)
+        found = decide(
+            held_out, labels, self.folds, names=names, target=target, seed=self.seed, costly=costly, judge=self.judge
+        )
         return found.timed(seconds).joined(left_out(target, self.left_out))
 
     def fit(self, column: int, decision: Decision) -> list[Weighted]:

@@ -11,6 +11,9 @@ from cinchona.settings import Config
 ModelName = Literal["network", "auto", "svm", "lightgbm", "extra-trees", "random-forest", "neighbours", "deepchem"]
 """What ``cinchona train --model`` fits."""
 
+JudgingMetric = Literal["auto", "rmse", "mae", "r2", "spearman", "roc_auc", "pr_auc"]
+"""By what ``auto`` compares models."""
+
 FoldKind = Literal["auto", "random", "scaffold", "cluster"]
 """What a fold of the cross-validation keeps together."""
 
@@ -28,6 +31,9 @@ class ChoiceConfig(Config):
     folds: FoldKind = "auto"
     """``random``, or whole scaffolds or clusters in one fold; ``auto`` does as ``split.kind`` does, and draws at random for
     splits by time or column."""
+    metric: JudgingMetric = "auto"
+    """What ``auto`` compares models by; of targets of the other kind, and for ``auto``, RMSE, or ROC AUC with average precision saying the
+    same. Weights within the blend always go by squared error or cross-entropy."""
 
 
-__all__ = ["ChoiceConfig", "FoldKind", "ModelName"]
+__all__ = ["ChoiceConfig", "FoldKind", "JudgingMetric", "ModelName"]

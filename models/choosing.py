@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cinchona.models.classical.members import Labels
+from cinchona.models.classical.members import Labels, Task
 from cinchona.models.classical.sureness import as_they_are
 from cinchona.models.intervals import Interval, paired_bootstrap
 from cinchona.models.metrics import METRICS, Metric
@@ -92,6 +92,7 @@ def decide(  # noqa: PLR0913 - predictions, and what is to be said of them
     target: str,
     seed: int,
     costly: Sequence[bool] = (),
+    judge: str = "auto",
 ) -> Decision:
     """Choose a single model or a blend.
 
@@ -107,8 +108,9 @@ def decide(  # noqa: PLR0913 - predictions, and what is to be said of them
         target: Name of the target.
         seed: Seed of the bootstrap.
         costly: Whether each model has to earn its place by making the blend better; none by default.
+        judge: Key in :data:`~cinchona.models.metrics.METRICS` of the metric to go by alone; ``auto``, or one of the other kind of target: as said above.
     """
-    metric = METRICS["rmse" if labels.task == "regression" else "roc_auc"]
+    metric, both = judging_metric(judge, labels.task)
     rows = np.flatnonzero(np.isfinite(held_out).all(axis=1) & ~np.isnan(labels.values))
     truth, guesses = labels.values[rows], held_out[rows]
     k = len(names)
@@ -123,8 +125,16 @@ def decide(  # noqa: PLR0913 - predictions, and what is to be said of them
     together = nested_blend(guesses[:, weighed], truth, parts, task=labels.task)
     # Each alone as it would be used: its sureness, too, set right by other folds, or it would be judged by another measure.
     alone = np.column_stack([nested_blend(guesses[:, [i]], truth, parts, task=labels.task) for i in range(k)])
-    found = _compared(truth, alone, together, weights, metric=metric, names=names, target=target, seed=seed)
+    found = _compared(truth, alone, together, weights, metric=metric, names=names, target=target, seed=seed, both=both)
     return replace(found, scales=scales).without(weighed)
+
+
+def judging_metric(judge: str, task: Task) -> tuple[Metric, bool]:
+    """The metric that was named if targets like this have it, else RMSE or ROC AUC; and whether average precision has to agree."""
+    named = METRICS.get(judge)
+    if named is not None and named.kind == task:
+        return named, False
+    return METRICS["rmse" if task == "regression" else "roc_auc"], task == "classification"
 
 
 def _halves(folds: np.ndarray, seed: int) -> np.ndarray:
@@ -147,7 +157,7 @@ def _plain(  # noqa: PLR0913
 
 def _compared(  # noqa: PLR0913
     truth: np.ndarray, guesses: np.ndarray, together: np.ndarray, weights: np.ndarray, *, metric: Metric,
-    names: Sequence[str], target: str, seed: int,
+    names: Sequence[str], target: str, seed: int, both: bool,
 ) -> Decision:  # fmt: skip
     sign = 1.0 if metric.higher_is_better else -1.0
     figures = [_figure(metric, truth, column) for column in guesses.T]
@@ -156,9 +166,8 @@ def _compared(  # noqa: PLR0913
     gap = paired_bootstrap(metric.function, truth, together, guesses[:, best], seed=seed, samples=_SAMPLES)
     # The best of many is partly the luckiest, so a single model has to be better beyond chance.
     worst_case = gap.upper if metric.higher_is_better else -gap.lower
-    takes_blend = not (
-        sign * blend < sign * figures[best] and worst_case < 0 and _tops(truth, guesses[:, best], together, metric)
-    )
+    beaten = sign * blend < sign * figures[best] and worst_case < 0
+    takes_blend = not (beaten and (not both or _tops(truth, guesses[:, best], together)))
     if not takes_blend:
         weights = np.eye(len(names))[best]
     rows = [
@@ -171,10 +180,10 @@ def _compared(  # noqa: PLR0913
     return Decision(weights, tuple(rows), as_they_are(len(names)), np.ones(len(names), bool))
 
 
-def _tops(truth: np.ndarray, guess: np.ndarray, together: np.ndarray, metric: Metric) -> bool:
-    """Whether ``guess`` has the larger average precision as well; nothing is asked of a regression."""
+def _tops(truth: np.ndarray, guess: np.ndarray, together: np.ndarray) -> bool:
+    """Whether ``guess`` has the larger average precision."""
     precision = METRICS["pr_auc"]
-    return metric.name != "roc_auc" or _figure(precision, truth, guess) > _figure(precision, truth, together)
+    return _figure(precision, truth, guess) > _figure(precision, truth, together)
 
 
 def _why(weight: float, *, takes_blend: bool) -> str:

@@ -14,7 +14,7 @@ from rdkit.Avalon.pyAvalonTools import GetAvalonCountFP
 from small_assays import SMILES
 
 from cinchona.errors import ModelFileError
-from cinchona.models.choosing import decide
+from cinchona.models.choosing import decide, judging_metric
 from cinchona.models.classical.avalon_erg import ERG_WIDTH, avalon_counts, reduced_graphs
 from cinchona.models.classical.blend import BlendScorer
 from cinchona.models.classical.fitting import fit_single
@@ -96,6 +96,17 @@ def test_a_single_model_has_to_win_at_the_top_of_the_list_too(monkeypatch):
     worst = dataclasses.replace(METRICS["pr_auc"], function=lambda *_: 0.5)
     monkeypatch.setattr("cinchona.models.choosing.METRICS", {**METRICS, "pr_auc": worst})
     assert decide(*asked, names=["knows", "guesses"], target="y", seed=0).weights.tolist() == [0, 1]
+
+
+def test_a_metric_that_is_named_judges_alone():
+    draw = np.random.default_rng(0)
+    truth = draw.normal(size=300)
+    views, labels, folds = truth[:, None] + draw.normal(size=(300, 2)), Labels(truth, "regression"), np.arange(300) % 5
+    for name, told in (("spearman", "spearman"), ("mae", "mae"), ("roc_auc", "rmse"), ("auto", "rmse")):
+        found = decide(views, labels, folds, names=["a", "b"], target="y", seed=0, judge=name)
+        assert {row.metric for row in found.choices} == {told}
+    assert judging_metric("pr_auc", "classification") == (METRICS["pr_auc"], False)
+    assert judging_metric("auto", "classification") == (METRICS["roc_auc"], True)
 
 
 @pytest.fixture(scope="module")
