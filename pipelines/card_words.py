@@ -147,7 +147,7 @@ def _of_data(trust: Mapping[str, Any]) -> Iterator[str]:
 def _of_few(few: Mapping[str, Any]) -> Iterator[str]:
     """Limits of a ranker that was made from a few actives."""
     yield (
-        f"It learnt from {_number(few.get('actives'))} actives against {_number(few.get('background'))} background molecules that were taken for inactive; "
+        f"It learnt from {_count(few.get('actives'))} actives against {_count(few.get('background'))} background molecules that were taken for inactive; "
         "no measured inactive says how good it is."
     )
     if isinstance(few.get("held_out_rank"), int | float):
@@ -199,6 +199,10 @@ def _with_unit(name: Any, unit: Any) -> str:  # noqa: ANN401 - read from a file
 
 def _finite(value: Any) -> bool:  # noqa: ANN401 - read from a file
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _count(value: Any) -> str:  # noqa: ANN401 - read from a file
+    return f"{value:,}" if isinstance(value, int) else "?"
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - read from a file

@@ -89,7 +89,7 @@ def _by_domain(record: Mapping[str, Any]) -> str:
     inside, outside = (int(found[key]) for key in ("inside", "outside"))
     if not outside:
         return " None of these compounds is outside the domain."
-    share = f" {outside:,} of them ({outside / record['n']:.0%}) {'is' if outside == 1 else 'are'} outside the domain"
+    share = f" {outside:,} of these compounds ({outside / record['n']:.0%}) {'is' if outside == 1 else 'are'} outside the domain"
     rest = f", and {found['coverage_inside']:.0%} inside" if inside else ""
     return f"{share}, where {found['coverage_outside']:.0%} are held{rest}."
 

@@ -76,7 +76,7 @@ def _table(target: str, entries: Sequence[Mapping[str, Any]], of: str) -> Metric
     found = {(str(e.get("model")), e["metric"]): e for e in entries}
     return MetricsTable(
         target=target,
-        metrics=[f"{METRICS[n].title} {'↑' if METRICS[n].higher_is_better else '↓'}" for n in names],
+        metrics=[f"{METRICS[n].title}\N{NO-BREAK SPACE}{'↑' if METRICS[n].higher_is_better else '↓'}" for n in names],
         rows=[(model, [_score(found.get((model, name)), best[name]) for name in names]) for model in models],
         note=f"{max((e.get('n') or 0 for e in entries), default=0):,} {of}; 95 % bootstrap intervals "
         "over compounds; ↑ higher is better, ↓ lower is better; the best figure of a column is bold, which does not "

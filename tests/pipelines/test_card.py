@@ -217,8 +217,8 @@ def test_a_difference_of_logarithms_is_in_log_units():
     ("domain", "words"),
     [
         ({"inside": 10, "outside": 0, "coverage_inside": 0.9, "coverage_outside": None}, "None of these compounds is outside"),
-        ({"inside": 9, "outside": 1, "coverage_inside": 1.0, "coverage_outside": 0.0}, "1 of them (10%) is outside the domain, where 0% are held, and 100% inside"),
-        ({"inside": 0, "outside": 10, "coverage_inside": None, "coverage_outside": 0.9}, "10 of them (100%) are outside the domain, where 90% are held."),
+        ({"inside": 9, "outside": 1, "coverage_inside": 1.0, "coverage_outside": 0.0}, "1 of these compounds (10%) is outside the domain, where 0% are held, and 100% inside"),
+        ({"inside": 0, "outside": 10, "coverage_inside": None, "coverage_outside": 0.9}, "10 of these compounds (100%) are outside the domain, where 90% are held."),
     ],
 )  # fmt: skip
 def test_a_promise_is_told_inside_and_outside_the_domain(domain, words):

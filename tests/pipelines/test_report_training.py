@@ -59,7 +59,7 @@ def test_a_damaged_model_is_refused(tmp_path):
 
 def test_the_best_figure_follows_the_metrics_direction():
     (table,) = metrics_tables(TRUST)
-    assert table.metrics == ["RMSE ↓", "Spearman ρ ↑"]
+    assert table.metrics == ["RMSE\u00a0↓", "Spearman ρ\u00a0↑"]
     best = {model: [cell.best for cell in cells] for model, cells in table.rows}
     assert best == {"graph network": [False, True], "forest": [True, False], "mean": [False, False]}
     assert dict(table.rows)["mean"][1].value == "–"
