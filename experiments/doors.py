@@ -10,6 +10,8 @@ from cinchona.experiments.registry import Registry
 from cinchona.experiments.store import Store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from cinchona.pipelines.config import TrackingConfig
 
 MODELS: Final = "models"
@@ -43,4 +45,19 @@ def local_folder(model: str, config: TrackingConfig) -> str:
     return str(open_registry(config).fetch(ModelUri.parse(model), cache_of(config)))
 
 
-__all__ = ["MODELS", "cache_of", "local_folder", "open_registry"]
+def heldout_of_model(model: str, config: TrackingConfig) -> pa.Table | None:
+    """Held-out predictions of the run that made a registered model; None for a folder, or where the run left none.
+
+    Raises:
+        InputError: if there is no such model.
+    """
+    uri = ModelUri.parse(model) if is_model_uri(model) else ModelUri()
+    if not uri.name:
+        return None
+    from cinchona.experiments.runfiles import heldout_of
+
+    registry = open_registry(config)
+    return heldout_of(registry, registry.version(uri).run_id)
+
+
+__all__ = ["MODELS", "cache_of", "heldout_of_model", "local_folder", "open_registry"]

@@ -197,6 +197,10 @@ def test_from_the_command_line(tracker, folders, tmp_path, monkeypatch, capsys):
     assert "nav17" in call("models", "list", "--registered")
     assert "models:/nav17/2" in call("models", "show", "models:/nav17")
     assert "promoted" in call("models", "show", "models:/nav17@champion")
+    card = call("models", "card", "models:/nav17@champion")
+    assert "worse for" in card or "No series or property range" in card, (
+        "from the record: the folder keeps no held-out compounds"
+    )
     screened = call("screen", "lib.smi", "--model", "models:/nav17@champion", "--out", "out", "--json",
                     "--set", "executor.kind=serial", "--set", "screen.max_reject_share=1")  # fmt: skip
     assert json.loads(screened)["scored"] == 2

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cinchona.errors import InputError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from cinchona.cli.common import Common
 
 _DEPTH: Final = 4
@@ -51,8 +53,10 @@ def describe(folder: Path) -> dict[str, Any]:
     }
 
 
-def show_card(common: Common, folder: Path, out: Path | None) -> None:
+def show_card(common: Common, folder: Path, out: Path | None, *, heldout: pa.Table | None = None) -> None:
     """Show the card of the model in ``folder`` and write it to ``out``, if that is given.
+
+    ``heldout`` are its held-out predictions where they are not in the folder.
 
     Raises:
         ModelFileError: if the folder is damaged.
@@ -60,7 +64,7 @@ def show_card(common: Common, folder: Path, out: Path | None) -> None:
     from cinchona.cli.output import emit, show
     from cinchona.pipelines.card import model_card, write_card
 
-    card = model_card(folder) if out is None else write_card(folder, out)
+    card = model_card(folder, heldout=heldout) if out is None else write_card(folder, out, heldout=heldout)
     if common.as_json:
         show(common, card.to_json())
         return

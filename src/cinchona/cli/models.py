@@ -80,9 +80,9 @@ def card_of_model(
     --out writes card.html and card.json; training leaves both in the folder report/ of the model.
     """
     from cinchona.cli.model_cards import show_card
-    from cinchona.cli.tracking import local_model
+    from cinchona.cli.tracking import heldout_of_model, local_model
 
-    show_card(common, Path(local_model(model, common)), out)
+    show_card(common, Path(local_model(model, common)), out, heldout=heldout_of_model(model, common))
 
 
 @command(app, "import")

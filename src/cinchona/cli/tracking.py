@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from cinchona.cli.common import Common
     from cinchona.pipelines.config import TrackingConfig
     from cinchona.protocols import Tracker
@@ -35,6 +37,15 @@ def local_model(model: str, common: Common) -> str:
     from cinchona.experiments.doors import local_folder
 
     return local_folder(model, common.settings().tracking)
+
+
+def heldout_of_model(model: str, common: Common) -> pa.Table | None:
+    """Held-out predictions that the record keeps of a registered model; None for a folder, which may hold its own."""
+    if not model.startswith(_STORED):
+        return None
+    from cinchona.experiments.doors import heldout_of_model as stored
+
+    return stored(model, common.settings().tracking)
 
 
 def registered_facts(model: str, common: Common) -> dict[str, Any]:
