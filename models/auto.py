@@ -29,7 +29,7 @@ from cinchona.models.classical.sureness import rescaled
 from cinchona.models.stacking import nested_blend
 from cinchona.progress import progress
 from cinchona.records import Endpoint
-from cinchona.seeds import rng
+from cinchona.seeds import derive, rng
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class _Search:
                 self.left_out[learner.name] = "left out: the time would be over before it was compared"
                 return
         tried.seconds = time.monotonic() - start
-        self.clock.promised += max(finals, tried.seconds / count)
+        self.clock.promised += max(finals, learner.refits * tried.seconds / count)
         self.tried.append(tried)
 
     def decide(self, column: int, target: str) -> Decision:
@@ -160,14 +160,23 @@ class _Search:
         labels = self.labels[column]
         rows = labels.known(np.arange(len(self.folds)))
         return [
-            Weighted(
-                tried.learner.name,
-                tried.learner.fit(self._inputs, labels, rows, seed=self.seed),
-                float(weight),
-                (float(scale[0]), float(scale[1])),
-            )
+            part
             for tried, weight, scale in zip(self.tried, decision.weights, decision.scales, strict=True)
             if weight > 0
+            for part in self._parts(tried.learner, labels, rows, weight=float(weight), scale=scale)
+        ]
+
+    def _parts(
+        self, learner: Learner, labels: Labels, rows: np.ndarray, *, weight: float, scale: np.ndarray
+    ) -> list[Weighted]:
+        """The final fits of one learner, which share its weight."""
+        seeds = [self.seed, *(derive(self.seed, f"refit {turn}") for turn in range(1, learner.refits))]
+        slope, shift = (float(number) for number in scale)
+        return [
+            Weighted(
+                learner.name, learner.fit(self._inputs, labels, rows, seed=seed), weight / len(seeds), (slope, shift)
+            )
+            for seed in seeds
         ]
 
     def held_out(self, column: int, decision: Decision) -> tuple[np.ndarray, np.ndarray]:

@@ -60,17 +60,18 @@ def _classical(n: int, n_targets: int, *, workers: int | None, classes: bool) ->
             ForestLearner(layout, grower="extra trees", n_trees=min(trees, 100), workers=workers),
             BoostingLearner("joined", style="gentle", n_trees=2 * boosts, leaves=63, workers=workers),
         ]
+    refits = 3 if n_targets <= 3 else 1
     wide = [
-        BoostingLearner("joined", style="random", n_trees=boosts, workers=workers),
+        BoostingLearner("joined", style="random", n_trees=boosts, refits=refits, workers=workers),
         ForestLearner("joined", n_trees=trees, workers=workers),
         ForestLearner("all", grower="extra trees", n_trees=trees, workers=workers),
     ]
     return [
         SvmLearner("everything"),
         ForestLearner("plain", grower="extra trees", n_trees=trees, workers=workers),
-        BoostingLearner("all", style="gentle", n_trees=boosts, workers=workers),
+        BoostingLearner("all", style="gentle", n_trees=boosts, refits=refits, workers=workers),
         SvmLearner("substructures"),
-        BoostingLearner("wide", n_trees=boosts, workers=workers),
+        BoostingLearner("wide", n_trees=boosts, refits=refits, workers=workers),
         ForestLearner("bits", n_trees=100, workers=workers),
         NeighbourLearner("substructures"),
         SvmLearner("descriptors"),
@@ -162,7 +163,7 @@ class Forecaster:
         known = [int((~np.isnan(lab.values)).sum()) for lab in self._labels]
         wanted = [*known, *(round(share * k) for k in known)]
         found = learner.costs(inputs, labels, rows, wanted=wanted, seed=self._seed)
-        finals, crossed = sum(found[: len(known)]), self._folds * sum(found[len(known) :])
+        finals, crossed = learner.refits * sum(found[: len(known)]), self._folds * sum(found[len(known) :])
         return _CAUTION * (features + crossed), _CAUTION * finals
 
     def computed(self, learner: Learner) -> None:

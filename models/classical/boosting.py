@@ -71,6 +71,7 @@ class BoostingLearner(Learner):
         style: One of :data:`STYLES`.
         n_trees: Number of trees.
         leaves: Leaves of a tree; None: those of the style.
+        refits: Final fits in a blend, see :attr:`~cinchona.models.classical.members.Learner.refits`.
         workers: Threads; they do not change the result.
 
     References:
@@ -84,10 +85,11 @@ class BoostingLearner(Learner):
         style: str = "steady",
         n_trees: int = 500,
         leaves: int | None = None,
+        refits: int = 1,
         workers: int | None = None,
     ) -> None:
         self.growth = 0.8  # the cost of a tree has a large part that does not depend on the rows
-        self.layout, self.n_trees, self.workers = layout, n_trees, workers
+        self.layout, self.n_trees, self.refits, self.workers = layout, n_trees, refits, workers
         self.settings = {**STYLES[style], **({} if leaves is None else {"num_leaves": leaves})}
         self.name = f"LightGBM on {layout} features" + ("" if style == "steady" else f", {style}")
 

@@ -97,6 +97,8 @@ class Learner(ABC):
     """Power of the number of compounds by which its time grows."""
     costly: bool = False
     """Whether it has to earn its place: it becomes part of a blend only where the blend is better with it."""
+    refits: int = 1
+    """Final fits that differ in their seed and share the weight: what is drawn at random averages out, and squared error and cross-entropy are convex."""
     most_rows: int = 1_000_000
     """Compounds beyond which it is not worth its time or memory."""
 

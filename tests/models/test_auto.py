@@ -17,6 +17,7 @@ from cinchona.models.auto import fit_auto, folds_of
 from cinchona.models.candidates import MANY, SMALL, Clock, Forecaster, n_folds
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.choosing import BLEND, decide
+from cinchona.models.classical.boosting import BoostingLearner
 from cinchona.models.classical.fitting import molecules_of
 from cinchona.models.classical.forests import ForestLearner
 from cinchona.models.classical.inputs import Basis, Inputs
@@ -123,7 +124,7 @@ def test_a_clock_counts_what_is_promised(monkeypatch):
 
 def test_forecasts_add_up_over_folds_and_targets():
     molecules, labels = molecules_of(list(SMILES)), Labels(heavy_atoms(), "regression")
-    learner = SimpleNamespace(kernel="", layout="", costs=lambda *_, wanted, **__: [float(n) for n in wanted])
+    learner = SimpleNamespace(kernel="", layout="", refits=1, costs=lambda *_, wanted, **__: [float(n) for n in wanted])
     crossed, finals = Forecaster(molecules, [labels], folds=5, seed=0).seconds(learner)
     assert crossed / finals == pytest.approx(5 * 32 / 40), "five fits to four fifths"
     assert Forecaster(molecules, [labels] * 2, folds=5, seed=0).seconds(learner) == pytest.approx(
@@ -139,6 +140,25 @@ def test_times_grow_as_the_learner_says():
     assert same > 0
     assert double / same == pytest.approx(2**learner.growth)
     assert few_rows / same == pytest.approx(0.2**learner.growth)
+
+
+def test_final_fits_that_differ_in_their_seed_share_the_weight(monkeypatch):
+    learner = BoostingLearner("bits", n_trees=5, refits=3, workers=1)
+    monkeypatch.setattr(auto, "candidates", lambda *_, **__: [learner])
+    blend = run(VALUES[:, :1], ENDPOINTS[:1]).scorer.blends[0]
+    assert [part.weight for part in blend] == pytest.approx([1 / 3] * 3)
+    assert len({part.member.text for part in blend}) == 3
+    rows = np.arange(len(SMILES))
+    alone = learner.fit(Inputs(molecules_of(list(SMILES)), Basis.of(molecules_of(list(SMILES)), [])), Labels(VALUES[:, 0], "regression"), rows, seed=0)  # fmt: skip
+    assert blend[0].member.text == alone.text, "the first has the seed of the choice"
+
+
+def test_refits_are_foretold():
+    molecules, labels = molecules_of(list(SMILES)), Labels(heavy_atoms(), "regression")
+    once, thrice = (SimpleNamespace(kernel="", layout="", refits=k, costs=lambda *_, wanted, **__: [float(n) for n in wanted]) for k in (1, 3))  # fmt: skip
+    (crossed, finals), (same, more) = (Forecaster(molecules, [labels], folds=5, seed=0).seconds(one) for one in (once, thrice))  # fmt: skip
+    assert same == pytest.approx(crossed)
+    assert more == pytest.approx(3 * finals)
 
 
 @given(st.integers(0, 50), st.integers(2, 40))
