@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cinchona.datasets.clusters import leader_clusters
-from cinchona.datasets.fingerprints import morgan_packed
-from cinchona.datasets.scaffolds import scaffolds
-from cinchona.datasets.splits import deal_groups
-from cinchona.models.candidates import Clock, Forecaster, Pace, candidates, n_folds
+from cinchona.models.candidates import Clock, Forecaster, Pace, candidates
 from cinchona.models.choice_config import ChoiceConfig
+from cinchona.models.choice_folds import learnable_folds
 from cinchona.models.choosing import Choice, Decision, decide, left_out
 from cinchona.models.classical.blend import BlendScorer, Weighted, blended, compact, members_spread
 from cinchona.models.classical.crossfit import cross_predict
@@ -29,7 +26,7 @@ from cinchona.models.classical.sureness import rescaled
 from cinchona.models.stacking import nested_blend
 from cinchona.progress import progress
 from cinchona.records import Endpoint
-from cinchona.seeds import derive, rng
+from cinchona.seeds import derive
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +45,8 @@ class AutoResult:
     """Predictions that neither members nor weights had the compound for, float64, shape (n, t); NaN where none."""
     spread: np.ndarray
     """Weighted standard deviation of the members there, float64, shape (n, t)."""
+    folds: np.ndarray
+    """Fold of each compound, int64, shape (n,); -1 for those that are only fitted to."""
 
 
 def fit_auto(
@@ -87,7 +86,7 @@ def fit_auto(
     choices = tuple(choice for decision in decisions for choice in decision.choices)
     told = [search.held_out(column, decision) for column, decision in enumerate(decisions)]
     held_out, spread = (np.column_stack(parts) for parts in zip(*told, strict=True))
-    return AutoResult(scorer, choices, clock.spent, held_out, spread)
+    return AutoResult(scorer, choices, clock.spent, held_out, spread, search.folds)
 
 
 @dataclass(slots=True)
@@ -107,7 +106,7 @@ class _Search:
         self, smiles: Sequence[str], labels: list[Labels], *, config: ChoiceConfig, seed: int, clock: Clock
     ) -> None:
         self.labels, self.seed, self.clock, self.judge = labels, seed, clock, config.metric
-        self.folds = folds_of(smiles, config.folds, seed=seed)
+        self.folds = learnable_folds(smiles, labels, config.folds, seed=seed)
         self._molecules = molecules_of(smiles)
         self._forecast = Forecaster(self._molecules, labels, folds=self.folds.max() + 1, seed=seed)
         self.basis = Basis.of(self._molecules, ())
@@ -209,31 +208,4 @@ class _Search:
         self._forecast.computed(learner)
 
 
-def folds_of(smiles: Sequence[str], kind: str, *, seed: int, count: int | None = None) -> np.ndarray:
-    """Fold of each compound, int64, shape (n,); -1 for those that are only fitted to.
-
-    Args:
-        smiles: n compounds.
-        kind: ``random``, ``scaffold`` or ``cluster``; whole scaffolds or clusters stay in one fold.
-        seed: Seed of the folds.
-        count: Number of folds; None: as many as :func:`~cinchona.models.candidates.n_folds` says.
-    """
-    n, k = len(smiles), count or n_folds(len(smiles))
-    parts = max(2, min(k, n)) if k > 1 else 5
-    groups = _groups(smiles, kind)
-    if len(np.unique(groups)) < parts:
-        groups = np.arange(n)
-    folds = deal_groups(groups, parts, seed=seed) if kind != "random" else rng(seed, "folds").permutation(n) % parts
-    return np.where(folds == 0, 0, -1) if k == 1 else folds
-
-
-def _groups(smiles: Sequence[str], kind: str) -> np.ndarray:
-    if kind == "scaffold":
-        found: np.ndarray = np.unique(np.array(scaffolds(list(smiles)), object).astype(str), return_inverse=True)[1]
-        return found
-    if kind == "cluster":
-        return leader_clusters(morgan_packed(list(smiles)), similarity=0.4)
-    return np.arange(len(smiles))
-
-
-__all__ = ["AutoResult", "fit_auto", "folds_of"]
+__all__ = ["AutoResult", "fit_auto"]

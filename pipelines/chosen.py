@@ -9,7 +9,7 @@ import numpy as np
 
 from cinchona.datasets.assay import AssayTable
 from cinchona.datasets.splits import Split
-from cinchona.models.auto import fit_auto, folds_of
+from cinchona.models.auto import fit_auto
 from cinchona.models.calibration.folds import FEWEST, alike_folds, groups_of, largest_tested, like_test_part
 from cinchona.models.calibration.held_out import HeldOut
 from cinchona.models.candidates import n_folds
@@ -61,9 +61,8 @@ def fit_chosen(
             logger.info("%s: %s", row.target, row.why)
     alike = like_test_part(groups_of(smiles, split.kind), largest=largest_tested(split))
     held = np.where(alike[:, None], found.held_out, np.nan)
-    folds = folds_of(smiles, chosen.folds, seed=seed)
-    how = f"out of {folds.max() + 1} {chosen.folds} folds of the automatic choice"
-    return found.scorer, found.choices, HeldOut(rows, folds, held, spread=found.spread, how=how)
+    how = f"out of {found.folds.max() + 1} {chosen.folds} folds of the automatic choice"
+    return found.scorer, found.choices, HeldOut(rows, found.folds, held, spread=found.spread, how=how)
 
 
 def calibration_folds(

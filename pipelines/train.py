@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from cinchona.datasets.assay import AssayTable, read_assay_table
 from cinchona.datasets.leakage import leakage_report
 from cinchona.datasets.splits import Split, make_split
 from cinchona.digests import digest_json
-from cinchona.errors import ConfigError
+from cinchona.errors import ColumnError, ConfigError
 from cinchona.files import atomic_path
 from cinchona.manifest import Manifest
 from cinchona.masking import mask_secrets
@@ -128,7 +129,7 @@ def train(
         tracker: Keeps a record of the run; None for none.
 
     Raises:
-        ColumnError: if a column is missing or ambiguous, or a target has no readable value.
+        ColumnError: if a column is missing or ambiguous, or a target has no readable value or only one.
         InputError: if the table cannot be read.
         NoUsableRowsError: if no compound is left to train on.
         ConfigError: if the folder holds something else, or the training diverges.
@@ -138,6 +139,7 @@ def train(
     data = read_assay_table(
         table, targets=targets, curation=chosen.curation, standardize=chosen.standardize, reader=chosen.reader
     )
+    _check_contrast(data)
     decisive = _decisive(data, chosen, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         return _found(folder, decisive)
@@ -172,6 +174,22 @@ def train(
         log_end(run, folder, fitted.evaluations, heldout=fitted.heldout, curves=fitted.curves)
     shutil.rmtree(folder.parent / f".{folder.name}.training", ignore_errors=True)
     return _result(folder, run_id=run.run_id)
+
+
+def _check_contrast(data: AssayTable) -> None:
+    """Refuse a target that is the same for every compound.
+
+    Raises:
+        ColumnError: naming it and its value.
+    """
+    for target, values in zip(data.targets, data.values.T, strict=True):
+        seen = np.unique(values[~np.isnan(values)])
+        if len(seen) == 1 and len(values) > 1:
+            raise ColumnError(
+                f"all compounds have the same {target.name}, {seen[0]:g}: there is nothing to learn",
+                where=f"column {target.source or target.name!r}", expected="at least two different values",
+                remedy="name another column with --target",
+            )  # fmt: skip
 
 
 def _decisive(data: AssayTable, settings: Settings, seed: int) -> str:

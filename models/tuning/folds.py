@@ -12,7 +12,7 @@ import numpy as np
 
 from cinchona.datasets.assay import AssayTable
 from cinchona.datasets.splits import Split
-from cinchona.models.auto import folds_of
+from cinchona.models.choice_folds import folds_of
 from cinchona.models.start_choice import held_out_loss
 from cinchona.models.train import fit_ensemble
 from cinchona.models.tuning.space import Candidate

@@ -8,12 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from contracts.scorer import ScorerContract
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_assays import SMILES, heavy_atoms
 
-from cinchona.models import auto, candidates
-from cinchona.models.auto import fit_auto, folds_of
+from cinchona.models import auto, candidates, choice_folds
+from cinchona.models.auto import fit_auto
 from cinchona.models.candidates import MANY, SMALL, Clock, Forecaster, n_folds
 from cinchona.models.choice_config import ChoiceConfig
 from cinchona.models.choosing import BLEND, decide
@@ -161,28 +159,6 @@ def test_refits_are_foretold():
     assert more == pytest.approx(3 * finals)
 
 
-@given(st.integers(0, 50), st.integers(2, 40))
-def test_random_folds_are_even_and_all_are_held_out(seed, n):
-    folds = folds_of(SMILES[:n], "random", seed=seed)
-    sizes = np.bincount(folds)
-    assert folds.min() == 0
-    assert sizes.max() - sizes.min() <= 1
-    assert len(sizes) == min(5, n)
-
-
-@settings(max_examples=10)
-@given(st.integers(0, 50))
-def test_whole_scaffolds_stay_in_one_fold(seed):
-    from cinchona.datasets.scaffolds import scaffolds
-
-    folds = folds_of(SMILES, "scaffold", seed=seed)
-    for scaffold in set(scaffolds(list(SMILES))):
-        members = [k for k, other in enumerate(scaffolds(list(SMILES))) if other == scaffold]
-        assert len(set(folds[members])) == 1
-    assert len(set(folds)) == 5
-    assert len(set(folds_of(SMILES, "cluster", seed=seed))) == 5
-
-
 def test_large_tables_have_fewer_folds_and_no_kernels():
     assert [n_folds(n) for n in (100, SMALL + 1, MANY + 1)] == [5, 3, 1]
     assert all(not learner.kernel for learner in candidates.candidates(SMALL + 1, 1, workers=1))
@@ -190,15 +166,8 @@ def test_large_tables_have_fewer_folds_and_no_kernels():
     assert all(candidates.candidates(n, 1, workers=1)[0].layout == "bits" for n in (SMALL + 1, MANY + 1))
 
 
-def test_a_single_held_out_part_is_a_fifth(monkeypatch):
-    monkeypatch.setattr(auto, "n_folds", lambda _: 1)
-    folds = folds_of(SMILES, "random", seed=0)
-    assert (folds == 0).sum() == 8
-    assert (folds == -1).sum() == 32
-
-
 def test_one_held_out_part_is_enough_to_choose(quick, monkeypatch):
-    monkeypatch.setattr(auto, "n_folds", lambda _: 1)
+    monkeypatch.setattr(choice_folds, "n_folds", lambda _: 1)
     result = run()
     assert all(np.isfinite(row.estimate) for row in result.choices)
 

@@ -256,3 +256,11 @@ def test_tables_that_cannot_be_used_are_refused_and_leave_nothing(tmp_path):
     with pytest.raises(ColumnError):
         train(write_table(tmp_path / "a.csv"), targets=["pKi"], out=tmp_path / "m", settings=quick())
     assert not (tmp_path / "m").exists()
+
+
+def test_a_target_that_never_changes_is_refused_in_words(tmp_path):
+    table = tmp_path / "constant.csv"
+    table.write_text("smiles,size,v\n" + "".join(f"{s},{k % 7},1.0\n" for k, s in enumerate(SMILES)))
+    with pytest.raises(ColumnError, match="all compounds have the same v, 1: there is nothing to learn"):
+        train(table, targets=["size", "v"], out=tmp_path / "model", settings=quick())
+    assert not (tmp_path / "model").exists()
