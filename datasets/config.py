@@ -97,6 +97,8 @@ class TargetConfig(Config):
 
     kind: TargetKind = "auto"
     """``auto``: classification if every value is a class word or 0 or 1, else regression."""
+    positive: str | None = Field(None, min_length=1, max_length=100)
+    """Word of the positive class, if the table has words of its own; every other word is then the negative class."""
     unit: str | None = None
     """Unit of the values (``nM``, ``uM``, ``M``, ``mM``, ``pM`` or any other text); found in the column's name or in a
     unit column."""

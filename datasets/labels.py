@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from cinchona.datasets.class_words import bare_word, class_words
 from cinchona.datasets.config import TargetConfig
 from cinchona.datasets.measurements import (
     MISSING,
@@ -75,15 +76,30 @@ def read_labels(columns: Columns, name: str, config: TargetConfig) -> LabelColum
         ColumnError: if the column, its unit column or its relation column is missing, or if no cell can be read.
     """
     cells = column(columns, name)
-    kind = config.kind if config.kind != "auto" else kind_of(cells)
+    words = class_words(cells, config.positive) if config.kind != "regression" else None
+    if config.positive is not None and words is not None and 1.0 not in words.values():
+        raise ColumnError(
+            f"no cell of column {name!r} says {config.positive!r}",
+            where=f"curation.targets.{name}.positive",
+            expected=f"a word of the column, such as {', '.join(map(repr, list(words)[:_SHOWN]))}",
+        )
+    found = "classification" if words else kind_of(cells)
+    kind = config.kind if config.kind != "auto" else found
     said = [] if config.kind != "auto" else [f"{name}: read as {kind}"]
     if kind == "classification":
         target = TargetColumn(name, "", "classification", name)
-        labels = _collect(target, [parse_class(cell) for cell in cells], said)
+        labels = _collect(target, _classes(cells, words, said), said)
     else:
         labels = _regression(columns, name, config, said)
     _check_some(labels, cells)
     return labels
+
+
+def _classes(cells: Sequence[str], words: Mapping[str, float] | None, said: list[str]) -> list[float | str | None]:
+    if words is None:
+        return [parse_class(cell) for cell in cells]
+    said.append(f"classes: {', '.join(f'{word!r} is {value:.0f}' for word, value in words.items())}")
+    return [words.get(bare_word(cell)) for cell in cells]
 
 
 def kind_of(cells: Sequence[str]) -> Literal["regression", "classification"]:
@@ -207,7 +223,8 @@ def _check_some(labels: LabelColumn, cells: Sequence[str]) -> None:
         f"no value of column {labels.target.source!r} can be read"
         + (f", for example {', '.join(map(repr, shown))}" if shown else ": all cells are empty"),
         expected="numbers such as 6.3 or >10000, or classes such as 0, 1, active, inactive",
-        remedy="name the column that holds the measurements with --target",
+        remedy="name the column that holds the measurements with --target, or the word of the positive class with "
+        f"--set 'curation.targets.{labels.target.source}.positive=WORD'",
     )
 
 

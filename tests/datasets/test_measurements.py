@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinchona.datasets.config import CurationConfig
-from cinchona.datasets.labels import kind_of
+from cinchona.datasets.class_words import class_words
+from cinchona.datasets.config import CurationConfig, TargetConfig
+from cinchona.datasets.labels import kind_of, read_labels
 from cinchona.datasets.measurements import (
     P_UNIT,
     Censor,
@@ -23,6 +24,7 @@ from cinchona.datasets.measurements import (
 )
 from cinchona.datasets.replicates import join_classification, join_regression
 from cinchona.datasets.times import earliest, time_of
+from cinchona.errors import ColumnError
 
 BELOW, EXACT, ABOVE = Censor.BELOW, Censor.EXACT, Censor.ABOVE
 
@@ -131,6 +133,45 @@ def test_classes():
     assert kind_of(["active", "inconclusive", "NA"]) == "classification"
     assert kind_of(["1", "0", "2.5"]) == "regression"
     assert kind_of(["some", "text"]) == "regression"
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        (["BBB+", "BBB-", "BBB+"], {"bbb+": 1, "bbb-": 0}),
+        (["soluble", "Insoluble", "n/a"], {"soluble": 1, "insoluble": 0}),
+        (["non-blocker", "blocker"], {"blocker": 1, "non-blocker": 0}),
+        (["not permeable", "permeable"], {"permeable": 1, "not permeable": 0}),
+        (["+", "-", ""], {"+": 1, "-": 0}),
+        (["-", "-", ""], None),
+        (["yes", "no"], None),  # known to all
+        (["low", "high"], None),  # neither denies the other
+        (["a+", "b-"], None),
+        (["soluble", "insoluble", "partly"], None),
+        (["active", "inactive"], None),
+        (["1.5", "-1.5"], None),
+        ([], None),
+    ],
+)
+def test_words_of_a_table_are_classes_where_one_denies_the_other(cells, found):
+    assert class_words(cells) == found
+
+
+def labels_of(cells, **config):
+    return read_labels({"label": cells}, "label", TargetConfig(**config))
+
+
+def test_labels_from_words():
+    read = labels_of(["BBB+", "", "BBB-"])
+    assert read.target.kind == "classification"
+    np.testing.assert_array_equal(read.values, [1, np.nan, 0])
+    assert any("'bbb+' is 1, 'bbb-' is 0" in sentence for sentence in read.decisions)
+    chosen = labels_of(["high", "low", "middle"], positive="High")
+    np.testing.assert_array_equal(chosen.values, [1, 0, 0])
+    with pytest.raises(ColumnError, match=r"curation\.targets\.label\.positive=WORD"):
+        labels_of(["high", "low"])
+    with pytest.raises(ColumnError, match="no cell of column 'label' says 'tall'"):
+        labels_of(["high", "low"], positive="tall")
 
 
 # ---------------------------------------------------------------------------------------------- replicates
