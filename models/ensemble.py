@@ -170,12 +170,12 @@ class GraphEnsemble(ArrayScorer):
         value, between, own = self.variances(raw)
         return Predictions(kept, value, np.sqrt(between + own), rejects)
 
-    def values_of(self, smiles: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """:meth:`variances` of n valid molecules."""
+    def raw_of(self, smiles: Sequence[str]) -> np.ndarray:
+        """Outputs of each member for n valid molecules, as :meth:`raw_outputs`."""
         molecules, kept, _ = molecules_of(CompoundBatch.of(list(smiles)))
         assert kept.all(), "curated compounds are predicted"
         extra = None if self.features is None else self.features.rows(list(smiles))
-        return self.variances(self._bank.outputs(molecules, extra, self.product))
+        return self._bank.outputs(molecules, extra, self.product)
 
     def variances(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values, population variance between the networks, and mean variance that they state themselves.

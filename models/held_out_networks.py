@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cinchona.datasets.assay import AssayTable
@@ -10,13 +12,23 @@ from cinchona.models.ensemble import GraphEnsemble
 from cinchona.models.member_parts import MemberParts
 
 
-def held_out_of(ensemble: GraphEnsemble, table: AssayTable, parts: MemberParts) -> HeldOut | None:
+def held_out_of(
+    ensemble: GraphEnsemble, table: AssayTable, parts: MemberParts, crossed: Sequence[np.ndarray]
+) -> HeldOut | None:
     r"""Predict each part by the networks that left it out; None where there is no such part.
 
     m of the M networks left out a part. Their mean errs more than the mean of all M, and their spread is that of m networks:
     errors come with the factor that is expected between both (:func:`~cinchona.models.calibration.held_out.shrinkage`), and
     spreads between networks are turned into those of M networks, :math:`s^2 \frac{m}{m - 1} \frac{M - 1}{M}`. The parts stopped the networks
-    too, which makes their errors a little smaller than those of other compounds.
+    too, so what is taken is what each network said of a compound at the epoch that other compounds chose
+    (:mod:`~cinchona.models.cross_stopping`).
+
+    Args:
+        ensemble: The networks.
+        table: Curated compounds.
+        parts: What each network left out.
+        crossed: Outputs of each network for the rows that it left out, float32, (rows, outputs); without rows where they
+            have no label.
     """
     size, shape = ensemble.size, (len(parts.pool), len(ensemble.endpoints))
     value, variance, own = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape)
@@ -26,7 +38,11 @@ def held_out_of(ensemble: GraphEnsemble, table: AssayTable, parts: MemberParts) 
         if not len(rows) or not members:
             continue
         at, m = np.searchsorted(parts.pool, rows), len(members)
-        value[at], between, own[at] = ensemble.of_members(members).values_of([table.smiles[row] for row in rows])
+        raw = ensemble.of_members(members).raw_of([table.smiles[row] for row in rows])
+        for place, member in enumerate(members):
+            if len(crossed[member]):
+                raw[place, :, : crossed[member].shape[1]] = crossed[member]
+        value[at], between, own[at] = ensemble.variances(raw)
         folds[at], count[at] = part, m
         variance[at] = between * m / (m - 1) if m > 1 else np.nan
     held = folds >= 0

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from cinchona.errors import ConfigError
 from cinchona.models.batching import GraphSet, shuffled
 from cinchona.models.config import GraphNetConfig, TrainingConfig
+from cinchona.models.cross_stopping import CrossStopping
 from cinchona.models.dropout import seed_dropout
 from cinchona.models.losses import Labels, MaskedLoss
 from cinchona.models.network import GraphNet, build_network, initialize
@@ -95,7 +96,8 @@ class TrainingLoop:
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
         )
-        self._state = TrainingState(self._network, optimizer, rng(seed, "order", member), noise)
+        crossed = CrossStopping.of(len(data.valid), seed=seed)
+        self._state = TrainingState(self._network, optimizer, rng(seed, "order", member), noise, crossed=crossed)
 
     def run(
         self,
@@ -136,6 +138,12 @@ class TrainingLoop:
     def best_epoch(self) -> int:
         """Epoch whose weights were kept, from 0."""
         return self._state.best_epoch
+
+    @property
+    def crossed(self) -> np.ndarray:
+        """Outputs for the rows to stop by that they had no part in choosing, float32, shape (n, outputs); n = 0 without labels."""
+        assert self._state.crossed is not None
+        return self._state.crossed.told()
 
     @property
     def epochs_run(self) -> int:
@@ -185,17 +193,32 @@ class TrainingLoop:
         if not bool(known.any()):
             return math.nan
         self._network.eval()
-        total, count = 0.0, 0
+        total, count, parts = 0.0, 0, []
         with torch.no_grad():
             for start in range(0, len(valid), _VALID_BATCH):
                 weight = int(known[start : start + _VALID_BATCH].sum())
-                total += float(self._batch_loss(valid[start : start + _VALID_BATCH])) * weight
+                rows = valid[start : start + _VALID_BATCH]
+                parts.append(self._network(self._data.graphs.batch(rows)))
+                total += float(self._loss(parts[-1], self._labels(rows))) * weight
                 count += weight
+            self._cross(torch.cat(parts))
         return total / count if math.isfinite(total) else math.inf
 
+    def _cross(self, raw: Tensor) -> None:
+        labels = self._labels(self._data.valid)
+        known = ~torch.isnan(labels.values)
+
+        def loss_of(rows: Tensor) -> float:
+            return float(self._loss(raw[rows], labels.at(rows))) if bool(known[rows].any()) else math.nan
+
+        assert self._state.crossed is not None
+        self._state.crossed.see(raw, loss_of)
+
     def _batch_loss(self, rows: np.ndarray) -> Tensor:
-        raw = self._network(self._data.graphs.batch(rows))
-        return self._loss(raw, self._data.labels.at(torch.from_numpy(rows)))
+        return self._loss(self._network(self._data.graphs.batch(rows)), self._labels(rows))
+
+    def _labels(self, rows: np.ndarray) -> Labels:
+        return self._data.labels.at(torch.from_numpy(rows))
 
     def _is_over(self, epoch: int) -> bool:
         state, budget = self._state, self._config.max_seconds

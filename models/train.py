@@ -118,17 +118,20 @@ def _fit(  # noqa: PLR0913 - as above
     with one_torch_thread(), progress(size * epochs, "training", unit="epochs") as bar:
         watch = _Watch(bar, on_epoch, stop or threading.Event())
 
-        def fit_member(member: int) -> GraphNet:
+        def fit_member(member: int) -> tuple[GraphNet, np.ndarray]:
             mine = replace(data, train=parts.fitted(member), valid=parts.left_out(member), encoder=weights)
             loop = TrainingLoop(mine, network=network, training=training, loss=loss, seed=seed, member=member)
             trained = loop.run(checkpoint=_place(checkpoint, member, key(mine)), on_epoch=watch.epoch, stop=watch.stop)
             watch.skip(max(epochs - loop.epochs_run, 0))
-            return without_outputs(trained, len(table.targets)) if n_auxiliary else trained
+            kept = without_outputs(trained, len(table.targets)) if n_auxiliary else trained
+            return kept, loop.crossed[:, : loop.crossed.shape[1] - n_auxiliary]
 
-        members = side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
+        fitted = side_by_side(fit_member, size, workers=training.workers, stop=watch.stop)
     endpoints = endpoints_of(table.targets, training.lower_is_better)
-    ensemble = GraphEnsemble(members, network=network, endpoints=endpoints, scaling=scaling, features=features)
-    ensemble.origin, ensemble.held_out = origin, held_out_of(ensemble, table, parts)
+    ensemble = GraphEnsemble(
+        [net for net, _ in fitted], network=network, endpoints=endpoints, scaling=scaling, features=features
+    )
+    ensemble.origin, ensemble.held_out = origin, held_out_of(ensemble, table, parts, [told for _, told in fitted])
     return ensemble
 
 

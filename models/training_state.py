@@ -20,8 +20,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from cinchona.files import write_bytes
+from cinchona.models.cross_stopping import CrossStopping
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class TrainingState:
     """Time spent so far."""
     finished: bool = False
     """Whether training is over."""
+    crossed: CrossStopping | None = None
+    """What is kept of the left-out compounds, if that is wanted."""
 
     def keep_if_better(self, loss: float) -> None:
         """Remember the present weights if ``loss`` is the lowest so far, or if there is no validation part (NaN)."""
@@ -77,6 +80,7 @@ class TrainingState:
         for position, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{position}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors["noise"] = self.noise.get_state()
+        tensors |= {} if self.crossed is None else self.crossed.tensors()
         said = {
             "version": _STATE_VERSION,
             "key": key,
@@ -98,6 +102,8 @@ class TrainingState:
         self.network.load_state_dict(_under("network.", tensors))
         self._restore_optimizer(_under("optimizer.", tensors))
         self.best = _under("best.", tensors)
+        if self.crossed is not None:
+            self.crossed.restore(**_under("crossed.", tensors))
         self.noise.set_state(tensors["noise"])
         self.order.bit_generator.state = said["order"]
         self.history = [EpochRecord(**record) for record in said["history"]]

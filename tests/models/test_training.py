@@ -211,6 +211,8 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, request):
     undisturbed = fit_ensemble(table, split, network=network, training=FAST, seed=2, on_epoch=calm.append)
     assert_equal_weights(resumed, undisturbed)
     assert sorted(map(repr, seen)) == sorted(map(repr, calm)), "every epoch is told once, the finished ones too"
+    np.testing.assert_array_equal(resumed.held_out.value, undisturbed.held_out.value)
+    np.testing.assert_array_equal(resumed.held_out.spread, undisturbed.held_out.spread)
 
 
 def test_state_of_another_training_is_ignored(tmp_path):
