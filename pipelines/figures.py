@@ -19,6 +19,8 @@ HEIGHT: Final = 260
 MAX_POINTS: Final = 2_000
 """Points of a scatter plot; a larger set is thinned evenly in the order given."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 44
+_LETTER: Final = 6.4
+"""Mean width of a letter of 12 pixels."""
 _SERIES: Final = ("c1", "c2", "c3", "c4")
 _STYLE: Final = (
     "<style>.ax{stroke:currentColor;opacity:.35}.gr{stroke:currentColor;opacity:.1}"
@@ -235,11 +237,17 @@ def _chart(
     axes = f'<line class="ax" x1="{left}" x2="{x.stop}" y1="{bottom}" y2="{bottom}"/>'
     middle = (bottom + y.stop) / 2
     title = (
-        f'<text class="tx" x="{(left + x.stop) / 2:.0f}" y="{size[1] - 8}" text-anchor="middle">{html.escape(names[0])}</text>'
+        f'<text class="tx" x="{(left + x.stop) / 2:.0f}" y="{size[1] - 8}" text-anchor="middle">{_fitting(names[0], x.stop - left + 40)}</text>'
         f'<text class="tx" x="13" y="{middle:.0f}" text-anchor="middle" transform="rotate(-90 13 {middle:.0f})">'
-        f"{html.escape(names[1])}</text>"
+        f"{_fitting(names[1], bottom - y.stop + 30)}</text>"
     )
     return _svg(grid + body + axes + marks + title, told=told, size=size)
+
+
+def _fitting(name: str, pixels: float) -> str:
+    """``name`` escaped, and cut where it would be longer than ``pixels``; the text of the picture has it whole."""
+    longest = int(pixels / _LETTER)
+    return html.escape(name if len(name) <= longest else f"{name[: longest - 1]}…")
 
 
 def _svg(body: str, *, told: str, size: tuple[int, int]) -> str:
@@ -256,7 +264,7 @@ def _texts(places: Iterable[tuple[float, float, str]], anchor: str) -> str:
 def _legend(names: Sequence[str], *, top: int) -> str:
     rows = (
         f'<g class="{css}"><rect class="fi" x="{WIDTH - 190}" y="{top + 18 * i}" width="12" height="12"/>'
-        f'<text class="tx" x="{WIDTH - 172}" y="{top + 11 + 18 * i}">{html.escape(name)}</text></g>'
+        f'<text class="tx" x="{WIDTH - 172}" y="{top + 11 + 18 * i}">{_fitting(name, 172)}</text></g>'
         for i, (css, name) in enumerate(zip(_SERIES, names, strict=False))
     )
     return "".join(rows)

@@ -105,3 +105,11 @@ def test_curves_do_not_run_behind_their_legend(last):
     (box,) = (rect for rect in svg.iter(f"{SVG}rect") if rect.get("class") == "fi")
     assert x >= float(box.get("x"))
     assert y > float(box.get("y")) + float(box.get("height"))
+
+
+def test_names_too_long_for_their_place_are_cut():
+    name = "measured log solubility in mols per litre"
+    svg = parity_svg(np.array([1.0, 2.0]), np.array([1.0, 3.0]), label=name)
+    assert "predicted measured log solubility in mols pe…" in svg
+    assert f"Parity plot of {name}" in svg, "the text has it whole"
+    assert "<" not in re.sub(r"</?[a-z]+[^>]*>", "", curves_svg([("<b>" * 20, [1.0, 2.0])], x_label="<i>", y_label="y"))
