@@ -19,6 +19,8 @@ from cinchona.models.classical.counts import Counts, References, count_substruct
 from cinchona.models.classical.descriptors import finite, quantiles_of, ranked
 from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
 
+_KEPT: Final = 10_000
+"""Molecules up to which parts of tables are kept beside the tables: of more, memory is dearer than time."""
 BITS: Final = "bits"
 """The folded Morgan bits of the plain random forest."""
 
@@ -86,6 +88,8 @@ class Molecules:
     def _columns(self, part: str, size: int) -> np.ndarray:
         if part == DESCRIPTORS:
             return self.descriptors
+        if len(self) > _KEPT:
+            return self._computed(part, size)
         key = f"{part} {size}"  # most parts stand in several layouts
         if key not in self._parts:
             self._parts[key] = self._computed(part, size)
