@@ -1,8 +1,8 @@
 """What a network says of the compounds that it leaves out, as if they had not stopped it.
 
 A network is kept at the epoch that predicts its left-out compounds best. For just these compounds it looks better than it is:
-the epoch was chosen on their errors. So the compounds are dealt into halves, and each half is predicted by the network of the epoch that
-the other half would have chosen. The network that is kept, stopped by both, is not touched by this.
+the epoch was chosen on their errors. So the compounds are dealt into ten folds, and each fold is predicted by the network of the epoch that
+the other nine would have chosen. The network that is kept, stopped by all of them, is not touched by this.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,22 +18,25 @@ from torch import Tensor
 
 from cinchona.seeds import rng
 
+FOLDS: Final = 10
+"""Folds; with few, the epoch would be chosen by so few compounds that it is a worse one than that of all."""
+
 
 @dataclass(slots=True)
 class CrossStopping:
-    """Follows a training and keeps, for each half of n left-out compounds, the outputs at the other half's best epoch."""
+    """Follows a training and keeps, for each fold of n left-out compounds, the outputs at the best epoch of the other folds."""
 
-    half: Tensor
-    """Half of each compound, bool, shape (n,)."""
+    fold: Tensor
+    """Fold of each compound, int64, shape (n,)."""
     outputs: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     """What the network said of each, float32, shape (n, outputs); without rows before the first epoch."""
-    losses: list[float] = field(default_factory=lambda: [math.inf, math.inf])
-    """Lowest loss so far on the half that chooses for the first and for the second half."""
+    losses: list[float] = field(default_factory=lambda: [math.inf] * FOLDS)
+    """Lowest loss so far on the compounds that choose for each fold."""
 
     @classmethod
     def of(cls, n: int, *, seed: int) -> CrossStopping:
-        """Deal ``n`` compounds into halves; all networks of a training deal them alike."""
-        return cls(torch.from_numpy(rng(seed, "cross-stopping").permutation(n) % 2 == 1))
+        """Deal ``n`` compounds into folds; all networks of a training deal them alike."""
+        return cls(torch.from_numpy(rng(seed, "cross-stopping").permutation(n) % FOLDS))
 
     def see(self, raw: Tensor, loss_of: Callable[[Tensor], float]) -> None:
         """Look at an epoch.
@@ -43,9 +47,10 @@ class CrossStopping:
         """
         first = not len(self.outputs)
         self.outputs = raw.clone() if first else self.outputs
-        for place, mine in enumerate((~self.half, self.half)):
+        for place in self.fold.unique().tolist():
+            mine = self.fold == place
             loss = loss_of(~mine)
-            loss = loss_of(mine | ~mine) if math.isnan(loss) else loss
+            loss = loss_of(torch.ones_like(mine)) if math.isnan(loss) else loss
             if first or math.isnan(loss) or loss < self.losses[place]:
                 self.outputs[mine] = raw[mine]
                 self.losses[place] = loss
@@ -63,4 +68,4 @@ class CrossStopping:
         return self.outputs.numpy()
 
 
-__all__ = ["CrossStopping"]
+__all__ = ["FOLDS", "CrossStopping"]

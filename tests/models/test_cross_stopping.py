@@ -29,15 +29,12 @@ def followed(epochs, truth, seed=0):
     return crossed
 
 
-def test_each_half_is_predicted_at_the_best_epoch_of_the_other():
-    truth = torch.zeros(6, 1)
-    half = CrossStopping.of(6, seed=0).half
-    assert int(half.sum()) == 3
-    epochs = [torch.where(half[:, None], float(a), float(b)) for a, b in ((3, 1), (1, 3), (2, 2))]
-    told = followed(epochs, truth).told()
-    # The second half is best in epoch 1, so the first half is taken from there; and the other way round in epoch 0.
-    assert set(told[~half.numpy()].ravel()) == {3.0}
-    assert set(told[half.numpy()].ravel()) == {3.0}
+def test_each_fold_is_predicted_at_the_best_epoch_of_the_others():
+    truth, fold = torch.zeros(30, 1), CrossStopping.of(30, seed=0).fold
+    assert torch.bincount(fold).tolist() == [3] * 10
+    # Epoch k is bad for fold k and right for all others, so just the others would choose it; the last epoch is fair for all.
+    epochs = [torch.where((fold == k)[:, None], 3.0, 0.0) for k in range(10)] + [torch.full((30, 1), 0.9)]
+    np.testing.assert_array_equal(followed(epochs, truth).told(), np.full((30, 1), 3.0))
 
 
 def test_the_luck_of_the_choice_is_gone():
@@ -53,12 +50,12 @@ def test_the_luck_of_the_choice_is_gone():
     assert np.mean(honest) == pytest.approx(1.0, abs=0.12)
 
 
-def test_where_a_half_has_no_label_all_choose():
-    truth = torch.zeros(6, 1)
-    truth[~CrossStopping.of(6, seed=0).half] = math.nan
-    epochs = [torch.full((6, 1), value) for value in (2.0, 1.0, 3.0)]
+def test_where_the_others_have_no_label_all_choose():
+    truth = torch.full((30, 1), math.nan)
+    truth[CrossStopping.of(30, seed=0).fold == 0] = 0.0
+    epochs = [torch.full((30, 1), value) for value in (2.0, 1.0, 3.0)]
     assert set(followed(epochs, truth).told().ravel()) == {1.0}
-    assert set(followed(epochs, torch.full((6, 1), math.nan)).told().ravel()) == {3.0}, "without any, the last one"
+    assert set(followed(epochs, torch.full((30, 1), math.nan)).told().ravel()) == {3.0}, "without any, the last one"
 
 
 def test_it_goes_on_where_it_was_interrupted():
