@@ -25,6 +25,8 @@ PROPERTIES: Final[Mapping[str, str]] = {
     "RingCount": "rings",
 }
 """RDKit's descriptors that are compared, with what people call them."""
+_MOST: Final = 10_000
+"""Compounds whose properties are computed: a quantile is then off by half a per cent of the compounds, at a millisecond each."""
 QUANTILES: Final = (0.025, 0.25, 0.5, 0.75, 0.975)
 """Quantiles of each property that are kept."""
 
@@ -60,8 +62,8 @@ class Profile:
 
     @classmethod
     def of(cls, smiles: Sequence[str], *, salt: int) -> Self:
-        """Sum up n compounds."""
-        table = properties_of(smiles)
+        """Sum up n compounds; of more than 10,000 the properties of so many, spread evenly over their SMILES in order."""
+        table = properties_of(sorted(smiles)[:: -(-len(smiles) // _MOST) or 1])
         spreads = {name: Spread.of(table[:, column]) for column, name in enumerate(PROPERTIES)}
         return cls(spreads, frozenset(scaffold_hashes(smiles, salt=salt)) - {0})
 

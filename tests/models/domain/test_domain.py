@@ -116,6 +116,20 @@ def test_properties_are_rdkits_and_what_does_not_parse_has_none() -> None:
     assert np.isnan(table[1]).all()
 
 
+def test_properties_of_many_compounds_are_those_of_an_even_sample(small_molecules, monkeypatch):
+    whole = Profile.of(small_molecules, salt=5)
+    assert Profile.of(small_molecules[::-1], salt=5) == whole
+    seen = []
+    monkeypatch.setattr("cinchona.models.domain.profile._MOST", 10)
+    monkeypatch.setattr(
+        "cinchona.models.domain.profile.properties_of", lambda texts: seen.extend(texts) or np.zeros((1, 7))
+    )
+    sampled = Profile.of(small_molecules, salt=5)
+    assert 5 < len(seen) <= 10
+    assert seen[0] == min(small_molecules)
+    assert sampled.scaffolds == whole.scaffolds, "all scaffolds count"
+
+
 def test_scaffolds_are_kept_as_salted_hashes(small_molecules: list[str]) -> None:
     profile = Profile.of(small_molecules, salt=5)
     assert len(profile.scaffolds) == 4
