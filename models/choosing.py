@@ -211,4 +211,4 @@ def left_out(target: str, reasons: Mapping[str, str]) -> list[Choice]:
     return [Choice(target, name, "", float("nan"), 0.0, 0.0, why) for name, why in reasons.items()]
 
 
-__all__ = ["BLEND", "Choice", "decide", "Decision", "left_out"]
+__all__ = ["BLEND", "Choice", "decide", "Decision", "judging_metric", "left_out"]
