@@ -78,6 +78,11 @@ class GraphEnsemble(ArrayScorer):
             {name: tensor.detach().numpy() for name, tensor in member.state_dict().items()} for member in members
         )
 
+    @property
+    def weights(self) -> tuple[Mapping[str, np.ndarray], ...]:
+        """Parameters of each network by their name in its state dict; not to be changed."""
+        return self._weights
+
     @cached_property
     def members(self) -> tuple[GraphNet, ...]:
         """The networks as torch modules; made when they are first asked for, since scoring does without."""

@@ -92,7 +92,9 @@ def progress_of(doing: Doing, begun: float) -> dict[str, float]:
 
 
 def log_end(job: Assignment, finished: Finished, run: TrackedRun, *, seconds: float) -> None:
-    """Record counts, histogram, hits with pictures, and the report."""
+    """Record counts, histogram, hits with pictures, and the report, if there is who keeps them."""
+    if not run.run_id:
+        return
     totals, folder = finished.totals, job.folder
     counts = {
         "rows": totals.rows,

@@ -90,7 +90,7 @@ def _measured(request: ScreenRequest, rows: int) -> dict[str, Any]:
     inner = getattr(request.scorer, "inner", request.scorer)
     if hasattr(inner, "product"):
         inner.product = product
-    return {"product": product, "batch_rows": asked or batch_rows_for(request.scorer, rows, request.standardize)}
+    return {"product": product, "batch_rows": asked or batch_rows_for(request.scorer, rows)}
 
 
 def _product(request: ScreenRequest) -> GemmName:

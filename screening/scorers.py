@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -137,5 +138,14 @@ def _opened(path: str, fingerprint: str) -> Scorer:
     # What is loaded by now stays: the collector need not look through it again and again while rows are read.
     gc.collect()
     gc.freeze()
-    atexit.register(gc.unfreeze)  # extension modules complain about what is not collected at the end
+    atexit.register(_unfreeze)
     return scorer
+
+
+def _unfreeze() -> None:
+    """At exit, let the collector have what was frozen, where an extension module complains about what is left.
+
+    It would look through a million objects that the system takes back anyway, for a second.
+    """
+    if "_duckdb" in sys.modules:
+        gc.unfreeze()

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from cinchona.models.calibration.config import ProbabilityKind
 
@@ -53,6 +51,8 @@ class ProbabilityMap:
         if kind == "platt":
             return cls(*_platt(log_odds(probability), labels))
         if kind == "isotonic":
+            from sklearn.isotonic import IsotonicRegression  # fitting needs it; a worker that only applies does without
+
             fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(probability, labels)
             return cls(knots=np.stack([fitted.X_thresholds_, fitted.y_thresholds_]).astype(np.float64))
         return cls(knots=_venn_abers(probability, labels))
@@ -101,6 +101,8 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
 
 
 def _platt(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    from sklearn.linear_model import LogisticRegression
+
     positives = int(labels.sum())
     high, low = (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2)
     target = np.where(labels > 0.5, high, low)
@@ -118,6 +120,8 @@ def _platt(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 
 def _venn_abers(probability: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Knots at the distinct probabilities, and the combined probability there, float64, shape (2, m)."""
+    from sklearn.isotonic import IsotonicRegression
+
     places = np.unique(probability)
     if len(places) > _MOST_KNOTS:
         places = np.unique(np.quantile(probability, np.linspace(0, 1, _MOST_KNOTS)))

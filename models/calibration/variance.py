@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-from scipy.optimize import minimize
-from sklearn.isotonic import IsotonicRegression
 
 from cinchona.models.calibration.config import SpreadKind
 
@@ -62,6 +60,8 @@ class VarianceModel:
             return cls(floor, own=float(np.mean(square / np.maximum(spread**2, floor))))
         if varies and kind == "isotonic":
             assert spread is not None
+            from sklearn.isotonic import IsotonicRegression  # what only applies a model does without these libraries
+
             fitted = IsotonicRegression(increasing=True, y_min=floor).fit(spread, square)
             return cls(floor, steps=np.stack([fitted.X_thresholds_, fitted.y_thresholds_]).astype(np.float64))
         columns = {"own": spread if varies else None, "far": distance if len(errors) >= _FEWEST else None}
@@ -110,6 +110,8 @@ def _likeliest(square: np.ndarray, columns: np.ndarray, mean: float) -> np.ndarr
     """Weights >= 0 of ``columns`` (n, k) whose sum is the likeliest variance of ``square`` (n,), float64, shape (k,)."""
     if columns.shape[1] == 1:
         return np.array([mean])
+    from scipy.optimize import minimize
+
     unit = columns.mean(axis=0)
     scaled = columns / unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from rdkit import Chem
@@ -24,6 +24,10 @@ from cinchona.models.imported.scorer import ImportedEnsemble
 from cinchona.models.threads import one_torch_thread
 from cinchona.protocols import Scorer
 from cinchona.records import CompoundBatch, Endpoint, Stage
+
+if TYPE_CHECKING:
+    from cinchona.models.explanation.plain import PlainNetwork
+    from cinchona.models.network import GraphNet
 
 _SUREST: Final = 1e-3
 _BLOCK: Final = 2_000
@@ -144,9 +148,15 @@ def _masked_imported(scorer: ImportedEnsemble, molecules: Sequence[Chem.Mol], en
 
 def _gradients(scorer: GraphEnsemble, graphs: Sequence[MolGraph], column: int) -> list[_Shares]:
     from cinchona.models.explanation.gradients import integrated_gradients
+    from cinchona.models.explanation.plain import PlainNetwork, is_plain
 
     depth, (factor, summand) = scorer.network.program_depth, _to_natural(scorer, column)
-    members = [integrated_gradients(m, graphs, target=column, depth=depth) for m in scorer.members]
+    networks: Sequence[GraphNet | PlainNetwork] = (
+        [PlainNetwork.of(scorer.network, each) for each in scorer.weights]
+        if is_plain(scorer.network)
+        else scorer.members
+    )
+    members = [integrated_gradients(network, graphs, target=column, depth=depth) for network in networks]
     found = []
     for parts in zip(*members, strict=True):
         value, reference = (np.array([part[k] for part in parts]) * factor + summand for k in (0, 1))

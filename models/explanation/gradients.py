@@ -11,6 +11,7 @@ import numpy as np
 from cinchona.datasets.molgraph import MolGraph
 from cinchona.models.batching import GraphBatch, chunks
 from cinchona.models.explanation.graphs import offsets, open_batch
+from cinchona.models.explanation.plain import PlainNetwork
 from cinchona.models.threads import one_torch_thread
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ _Shares = tuple[float, float, np.ndarray, np.ndarray]
 """Output, output without features, shares of the atoms and of the bonds."""
 
 
-def integrated_gradients(network: GraphNet, graphs: Sequence[MolGraph], *, target: int, depth: int) -> list[_Shares]:
+def integrated_gradients(
+    network: GraphNet | PlainNetwork, graphs: Sequence[MolGraph], *, target: int, depth: int
+) -> list[_Shares]:
     r"""Shares of atoms and bonds in one output of a network.
 
     .. math:: a_i = x_i \int_0^1 \frac{\partial f(\alpha x)}{\partial x_i}\, d\alpha
@@ -52,7 +55,7 @@ def integrated_gradients(network: GraphNet, graphs: Sequence[MolGraph], *, targe
         https://doi.org/10.1038/s42256-020-00236-4.
     """
     found: list[_Shares] = []
-    with one_torch_thread():
+    with one_torch_thread(strict=not isinstance(network, PlainNetwork)):
         for part in chunks([graph.edges.shape[1] for graph in graphs], _CHUNK_BONDS):
             found += _integrated(network, graphs[part], target=target, depth=depth, steps=STEPS)
         rough = [k for k, shares in enumerate(found) if _left_over(shares) > GAP]
@@ -71,17 +74,19 @@ def _left_over(shares: _Shares) -> float:
     return missed / max(abs(output - reference), 1e-6)
 
 
-def _integrated(network: GraphNet, graphs: Sequence[MolGraph], *, target: int, depth: int, steps: int) -> list[_Shares]:
+def _integrated(
+    network: GraphNet | PlainNetwork, graphs: Sequence[MolGraph], *, target: int, depth: int, steps: int
+) -> list[_Shares]:
     import torch
 
     batch = open_batch(graphs, depth=depth)
     points, weights = np.polynomial.legendre.leggauss(steps)
-    atoms, bonds = np.zeros(len(batch.atom_rows)), np.zeros(len(batch.bond_rows))
+    way = list(zip((0.5 + 0.5 * points).tolist(), (0.5 * weights).tolist(), strict=True))
     with torch.enable_grad():
-        for point, weight in zip(0.5 + 0.5 * points, 0.5 * weights, strict=True):
-            atom_share, bond_share = _gradients(network, batch, target=target, share=float(point))
-            atoms += weight * atom_share
-            bonds += weight * bond_share
+        if isinstance(network, PlainNetwork):
+            atoms, bonds = _along_inputs(network, batch, way, target=target)
+        else:
+            atoms, bonds = _along_rows(network, batch, way, target=target)
     ends = [_output(network, batch, target=target, share=share) for share in (1.0, 0.0)]
     first_atom, first_bond = offsets([g.n_atoms for g in graphs]), offsets([g.n_bonds for g in graphs])
     both = bonds.reshape(-1, 2).sum(axis=1)
@@ -96,13 +101,36 @@ def _integrated(network: GraphNet, graphs: Sequence[MolGraph], *, target: int, d
     ]
 
 
-def _gradients(network: GraphNet, batch: GraphBatch, *, target: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+_Way = Sequence[tuple[float, float]]
+"""Points from 0 to 1, and what each counts for."""
+
+
+def _along_rows(network: GraphNet, batch: GraphBatch, way: _Way, *, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of all atoms and directed bonds, float64; the whole network is asked at each point."""
     import torch
 
-    atoms = (share * batch.atom_rows).requires_grad_()
-    bonds = (share * batch.bond_rows).requires_grad_()
-    out = network(replace(batch, atom_rows=atoms, bond_rows=bonds))[:, target].sum()
-    by_atom, by_bond = torch.autograd.grad(out, (atoms, bonds), allow_unused=True, materialize_grads=True)
+    atoms, bonds = np.zeros(len(batch.atom_rows)), np.zeros(len(batch.bond_rows))
+    for point, weight in way:
+        rows = tuple((point * each).requires_grad_() for each in (batch.atom_rows, batch.bond_rows))
+        out = network(replace(batch, atom_rows=rows[0], bond_rows=rows[1]))[:, target].sum()
+        by_atom, by_bond = torch.autograd.grad(out, rows, allow_unused=True, materialize_grads=True)
+        atoms += weight * _summed(by_atom * batch.atom_rows)
+        bonds += weight * _summed(by_bond * batch.bond_rows)
+    return atoms, bonds
+
+
+def _along_inputs(network: PlainNetwork, batch: GraphBatch, way: _Way, *, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same by the rule of the chain: at each point only what comes after the part that grows with the features."""
+    import torch
+
+    rows = tuple(each.clone().requires_grad_() for each in (batch.atom_rows, batch.bond_rows))
+    inputs = network.inputs(replace(batch, atom_rows=rows[0], bond_rows=rows[1]))
+    slope = torch.zeros_like(inputs)
+    for point, weight in way:
+        part = (point * inputs.detach()).requires_grad_()
+        (after,) = torch.autograd.grad(network.answer(part, batch)[:, target].sum(), part)
+        slope += weight * after
+    by_atom, by_bond = torch.autograd.grad(inputs, rows, slope, allow_unused=True, materialize_grads=True)
     return _summed(by_atom * batch.atom_rows), _summed(by_bond * batch.bond_rows)
 
 
@@ -113,7 +141,7 @@ def _summed(products: object) -> np.ndarray:
     return np.asarray(products.double().sum(dim=1).numpy())
 
 
-def _output(network: GraphNet, batch: GraphBatch, *, target: int, share: float) -> np.ndarray:
+def _output(network: GraphNet | PlainNetwork, batch: GraphBatch, *, target: int, share: float) -> np.ndarray:
     import torch
 
     with torch.no_grad():

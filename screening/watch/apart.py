@@ -164,3 +164,4 @@ def serve(descriptor: int) -> None:
     ):
         while True:
             server.send(call(server, received(connection.recv_bytes())))
+    os._exit(0)  # whoever ended the work waits; the interpreter would take a second to take down what it has loaded

@@ -69,6 +69,24 @@ def test_a_worker_loads_no_more_than_it_needs():
     """What scores a graph network comes without what trains one: a worker is ready in half the time."""
     program = (
         "from cinchona.screening.work import PartitionWork\nfrom cinchona.models.ensemble import GraphEnsemble\n"
-        "from cinchona.models.imported.scorer import ImportedEnsemble\nfrom cinchona.models.folder import open_scorer"
+        "from cinchona.models.imported.scorer import ImportedEnsemble\nfrom cinchona.models.folder import open_scorer\n"
+        "from importlib import import_module\nfrom cinchona.models.trusting import PARTS\n"
+        "[import_module(f'cinchona.models.{module}') for module, _ in PARTS.values()]"
     )
     assert not modules_after(program) & {"torch", "torch_geometric", "sklearn", "mlflow", "dask", "matplotlib"}
+
+
+def test_hits_are_explained_without_what_trains():
+    program = (
+        "import numpy as np\nfrom cinchona.models.config import GraphNetConfig\nfrom cinchona.models.ensemble import GraphEnsemble\n"
+        "from cinchona.models.explanation.attribution import attribute\nfrom cinchona.models.member_weights import shapes_of\n"
+        "from cinchona.models.scaling import TargetScaling\nfrom cinchona.records import Endpoint\n"
+        "shape = GraphNetConfig(hidden=4, head_hidden=4)\n"
+        "scaling = TargetScaling(np.zeros(1), np.ones(1), np.array([False]))\n"
+        "model = GraphEnsemble((), network=shape, endpoints=[Endpoint('y', 'u')], scaling=scaling)\n"
+        "model._weights = ({name: np.ones(size, np.float32) for name, size in shapes_of(shape, 1).items()},)\n"
+        "assert attribute(model, ['CCO'])[0].method == 'gradients'"
+    )
+    loaded = modules_after(program)
+    assert "torch" in loaded
+    assert not loaded & {"torch_geometric", "torch._dynamo", "sklearn"}

@@ -6,7 +6,6 @@ import pytest
 from cheap_scorer import CheapScorer
 from small_screens import nci_library, small_settings
 
-from cinchona.datasets.config import StandardizeConfig
 from cinchona.errors import RetryableError
 from cinchona.pipelines.screen import screen
 from cinchona.records import CompoundBatch
@@ -16,7 +15,6 @@ from cinchona.screening.folder import RunFolder
 from cinchona.screening.plan import load_plan
 
 BATCH = CompoundBatch.of(["C" * (1 + k % 9) for k in range(4_096)])
-AS_GIVEN = StandardizeConfig(method="none")
 
 
 class Timed(CheapScorer):
@@ -48,15 +46,22 @@ def test_another_number_is_taken_where_it_is_clearly_faster(costs, best):
     assert quickest(scorer, BATCH, clock=scorer.clock) == best
 
 
+def test_what_is_no_candidate_is_looked_at_on_a_part_only():
+    scorer = Timed(lambda rows: rows)
+    rows = []
+    quickest(scorer, BATCH, clock=lambda: rows.append(scorer.now) or scorer.now)
+    assert scorer.now < 1.6 * len(BATCH)
+
+
 def test_small_libraries_are_not_measured(monkeypatch):
     monkeypatch.setattr(batches, "quickest", lambda *_: pytest.fail("measured"))
-    assert batch_rows_for(CheapScorer(), batches.WORTH_MEASURING - 1, AS_GIVEN) == USUAL_ROWS
+    assert batch_rows_for(CheapScorer(), batches.WORTH_MEASURING - 1) == USUAL_ROWS
 
 
 def test_large_ones_are_measured_on_real_compounds(monkeypatch):
     seen = []
     monkeypatch.setattr(batches, "quickest", lambda _, batch: seen.append(len(batch)) or 256)
-    assert batch_rows_for(CheapScorer(), 10**9, AS_GIVEN) == 256
+    assert batch_rows_for(CheapScorer(), 10**9) == 256
     assert 4_000 < seen[0] <= USUAL_ROWS
 
 
@@ -69,9 +74,9 @@ def test_a_scorer_that_fails_on_them_gets_the_usual_number():
         def score(self, batch):
             raise RetryableError("the disk is full")
 
-    assert batch_rows_for(Broken(), 10**9, AS_GIVEN) == USUAL_ROWS
+    assert batch_rows_for(Broken(), 10**9) == USUAL_ROWS
     with pytest.raises(RetryableError):
-        batch_rows_for(Full(), 10**9, AS_GIVEN)
+        batch_rows_for(Full(), 10**9)
 
 
 @pytest.mark.parametrize(("asked", "planned"), [(None, 77), (32, 32)])

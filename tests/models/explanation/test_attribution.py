@@ -24,6 +24,7 @@ from cinchona.models.explanation.attribution import attribute, default_method, m
 from cinchona.models.explanation.checks import agreement, with_random_weights
 from cinchona.models.explanation.gradients import GAP, integrated_gradients
 from cinchona.models.explanation.graphs import open_batch
+from cinchona.models.explanation.plain import PlainNetwork
 from cinchona.models.explanation.planted import TASKS, crippen_shares, planted_auc
 from cinchona.models.imported.importing import read_foreign
 from cinchona.models.objective import ObjectiveScorer
@@ -67,6 +68,32 @@ class TestIntegratedGradients:
             assert abs(one.gap) <= GAP * max(abs(one.value - one.reference), np.abs(one.by_atom).sum()) + 1e-4
             assert np.abs(one.by_atom).sum() > 0
             assert one.by_atom.sum() == pytest.approx(one.atoms.sum() + one.bonds.sum())
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            GraphNetConfig(hidden=8, head_hidden=8, depth=1, readout="sum", head_layers=0),
+            GraphNetConfig(hidden=8, head_hidden=6, depth=2, readout="mean", head_layers=1),
+            GraphNetConfig(hidden=8, head_hidden=8, depth=4, readout="norm", norm=7.0, head_layers=2),
+        ],
+        ids=lambda config: config.readout,
+    )
+    def test_what_grows_with_the_features_is_computed_once_with_the_same_outcome(self, config):
+        def biased(net):
+            net.encoder.W_o.bias.normal_(generator=torch.Generator().manual_seed(5))
+
+        scorer = ensemble_of(config, edit=biased)
+        graphs = [featurize(text) for text in (*MOLECULES, "C", "[Na+].[Cl-]")]
+        plain = PlainNetwork.of(config, scorer.weights[0])
+        batch = open_batch(graphs, depth=config.depth)
+        np.testing.assert_allclose(plain(batch), scorer.members[0](batch).detach(), atol=1e-6)
+        whole, parts = (
+            integrated_gradients(net, graphs, target=0, depth=config.depth) for net in (scorer.members[0], plain)
+        )
+        assert max(np.abs(atoms).max() for _, _, atoms, _ in whole) > 0.01
+        for one, other in zip(whole, parts, strict=True):
+            for mine, theirs in zip(one, other, strict=True):
+                np.testing.assert_allclose(mine, theirs, atol=2e-6)
 
     def test_agree_with_a_plain_sum_of_many_points(self):
         config = GraphNetConfig(hidden=8, head_hidden=8, depth=3)
