@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
 from cinchona.errors import ShapeError
 from cinchona.models.domain.bitslices import LANES, nearest_shared
+from cinchona.models.domain.clustering import TOGETHER, alike_together
 from cinchona.models.domain.folding import OnBits
-from cinchona.models.domain.lanes import WORDS
+from cinchona.models.domain.hints import make_table
 from cinchona.models.domain.rarity import rare_first, rarity
+
+_NO_TABLE: Final = (np.zeros(1, np.int64), np.zeros(0, np.int32))
 
 
 class NearestIndex:
@@ -27,22 +30,24 @@ class NearestIndex:
     def __init__(self, words: np.ndarray) -> None:
         if words.ndim != 2 or not words.size:
             raise ShapeError.of("fingerprints", words.shape, "(m > 0, size / 64)")
-        self.size = words.shape[1] * 64
-        self._ranks = rarity(words)
-        order = np.argsort(self._ranks[:-1])
-        blocks = -(-len(words) // LANES)
-        self._set = np.zeros(blocks * LANES, np.int64)
-        self._fewest, self._most = np.zeros(blocks, np.int64), np.zeros(blocks, np.int64)
-        self._columns = np.zeros((blocks, (self.size + 1) * WORDS), np.uint64)
-        for b in range(blocks):
-            here = slice(b * LANES, min((b + 1) * LANES, len(words)))
-            bits = np.zeros((LANES, self.size), np.uint8)
-            rows = np.ascontiguousarray(words[here]).view(np.uint8)
-            bits[: len(rows)] = np.unpackbits(rows, axis=1, bitorder="little")
-            self._set[here] = counts = bits[: len(rows)].sum(axis=1, dtype=np.int64)
-            self._fewest[b], self._most[b] = counts.min(), counts.max()
-            lanes = np.packbits(bits.T[order], axis=1, bitorder="little")
-            self._columns[b, : self.size * WORDS] = np.ascontiguousarray(lanes).view(np.uint64).reshape(-1)
+        self.size, self._words = words.shape[1] * 64, np.ascontiguousarray(words)
+        self._ranks, self._counts = rarity(words), np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+        self._bits = np.argsort(self._ranks[:-1])
+        order, groups = alike_together(words)
+        self._blocks = self._laid_out(order, groups)
+        by_count = np.argsort(self._counts, kind="stable")
+        self._table = make_table(self._words, self._ranks, by_count) if groups else _NO_TABLE
+
+    def _laid_out(self, order: np.ndarray, groups: int) -> tuple[np.ndarray, ...]:
+        """The first argument of :func:`~cinchona.models.domain.bitslices.nearest_shared`."""
+        cuts = range(0, len(order), LANES)
+        columns = np.stack([_lacking(self._words[order[cut : cut + LANES]], self._bits) for cut in cuts])
+        united = self._words[order[: groups * LANES * TOGETHER]].reshape(groups, LANES, TOGETHER, self._words.shape[1])
+        unions = [_lacking(np.bitwise_or.reduce(members, axis=1), self._bits) for members in united]
+        places = np.full(len(columns) * LANES, -1, np.int64)
+        places[: len(order)] = order
+        fewest, most = (pick.reduceat(self._counts[order], list(cuts)) for pick in (np.minimum, np.maximum))
+        return columns, np.stack(unions) if unions else columns[:0], places, fewest, most
 
     @classmethod
     def of(cls, bits: OnBits) -> Self:
@@ -71,10 +76,19 @@ class NearestIndex:
         n = len(queries)
         shared, either, place = np.zeros(n, np.int64), np.ones(n, np.int64), np.full(n, -1, np.int64)
         own = np.full(n, -1, np.int64) if skipped is None else np.asarray(skipped, np.int64)
-        index = (self._columns, self._set, self._fewest, self._most)
-        positions = rare_first(self._ranks, queries.positions, queries.starts)
-        nearest_shared(index, (positions, queries.starts, queries.counts), own, (shared, either, place))
+        ranks = rare_first(self._ranks, queries.positions, queries.starts)
+        asked = (ranks, queries.starts, queries.counts, self._bits, own)
+        nearest_shared(self._blocks, (self._words, self._counts), self._table, asked, (shared, either, place))
         return (1.0 - shared / either).astype(np.float32), place
+
+
+def _lacking(words: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """What up to 512 fingerprints lack, as columns in the order ``bits`` and an empty one after them; uint64, ((size + 1) * 8,)."""
+    found = np.zeros((words.shape[1] * 64 + 1, LANES // 8), np.uint8)
+    rows = np.zeros((LANES, words.shape[1] * 64), np.uint8)
+    rows[: len(words)] = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
+    found[:-1] = np.packbits(1 - rows.T[bits], axis=1, bitorder="little")
+    return found.view(np.uint64).reshape(-1)
 
 
 __all__ = ["NearestIndex"]

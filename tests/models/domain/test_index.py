@@ -12,10 +12,13 @@ from rdkit import Chem, DataStructs
 from cinchona.datasets.binarycodes import CHECK_SMILES, codes_of_many
 from cinchona.datasets.fingerprints import morgan_packed
 from cinchona.errors import ShapeError
-from cinchona.models.domain.bitslices import LANES, LEVELS, count_shared, reaches
+from cinchona.models.domain import clustering
+from cinchona.models.domain.bitslices import LANES
+from cinchona.models.domain.clustering import TOGETHER, alike_together
 from cinchona.models.domain.folding import Folding, OnBits
 from cinchona.models.domain.index import NearestIndex
-from cinchona.models.domain.lanes import BITS, WORDS, count_lanes
+from cinchona.models.domain.lanes import BITS, FEW_BITS, LEVELS, WORDS, count_lanes, count_lanes_of_few
+from cinchona.models.domain.planes import count_slowly
 from cinchona.models.domain.rarity import rare_first, rarity
 
 FOLDING = Folding.of("tests")
@@ -81,36 +84,87 @@ def test_first_among_equals_is_found_and_skipping_it_finds_the_next(pair: tuple[
 
 
 @numba.njit
-def lanes(block: np.ndarray, positions: np.ndarray, total: int, bound: int, out: np.ndarray) -> int:
+def lanes(blocks: np.ndarray, which: int, positions: np.ndarray, allowed: int, out: np.ndarray) -> int:
     """The vector loop, called as the search calls it."""
-    return count_lanes(block, positions, (0, len(positions), total), bound, out)
+    return count_lanes(blocks, positions, (which, 0, len(positions)), allowed, out)
+
+
+@numba.njit
+def lanes_of_few(blocks: np.ndarray, which: int, positions: np.ndarray, allowed: int, out: np.ndarray) -> int:
+    """The one of fewer levels."""
+    return count_lanes_of_few(blocks, positions, (which, 0, len(positions)), allowed, out)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 255), st.sampled_from(["full", "even", "rare first"]))
-def test_vertical_counters_count(seed: int, total: int, kind: str) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(0, 400), st.sampled_from(["full", "even", "rare first"]))
+def test_vertical_counters_count_what_is_lacking(seed: int, total: int, kind: str) -> None:
     """Lists are filled up to a multiple of eight by a column of zeros, and counting may end early but misses nothing."""
     rng, groups = np.random.default_rng(seed), -(-total // 8)
-    density = {"full": 1.0, "even": rng.random(), "rare first": np.linspace(0, 1, groups * 8 + 1)[:, None] ** 2}[kind]
-    bits = rng.random((groups * 8 + 1, LANES)) < density
-    bits[total:] = False
-    block = np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(-1)
-    positions, counts = np.arange(groups * 8, dtype=np.int32), bits.sum(axis=0)
-    out, levels = np.full((BITS + 1) * WORDS, 77, np.uint64), np.full(LEVELS, 77, np.uint64)
-    most = int(counts.max())
-    for bound in sorted({0, 1, 7, 8, 31, 32, 33, total // 2, total, most - 1, most, most + 1} & set(range(256))):
-        reached = lanes(block, positions, total, bound, out)
-        assert bool(reached) == bool((counts >= bound).any())
-        if reached:
-            mask = np.unpackbits(out[BITS * WORDS :].view(np.uint8), bitorder="little")
-            np.testing.assert_array_equal(mask, counts >= bound)
-            planes = np.unpackbits(out[: BITS * WORDS].view(np.uint8).reshape(BITS, -1), axis=1, bitorder="little")
-            np.testing.assert_array_equal((planes.astype(int) << np.arange(BITS)[:, None]).sum(axis=0), counts)
-        for word in (0, WORDS - 1):
-            used = count_shared(block, positions, word, levels)
-            here = slice(64 * word, 64 * word + 64)
-            found = int(reaches(levels, used, bound))
-            assert [bool(found >> r & 1) for r in range(64)] == (counts[here] >= bound).tolist()
+    density = {"full": 1.0, "even": rng.random(), "rare first": np.linspace(1, 0, groups * 8 + 1)[:, None] ** 2}[kind]
+    lacking = rng.random((groups * 8 + 1, LANES)) < density
+    lacking[total:] = False
+    blocks = np.zeros((2, (groups * 8 + 1) * WORDS), np.uint64)
+    blocks[1] = np.packbits(lacking, axis=1, bitorder="little").view(np.uint64).reshape(-1)
+    positions, counts = np.arange(groups * 8, dtype=np.int32), lacking.sum(axis=0)
+    least = int(counts.min())
+    for allowed in sorted({0, 1, 7, 8, 31, 32, 33, 255, total // 2, total, least - 1, least, least + 1}):
+        ways = [(LEVELS, lambda *given: count_slowly(given[0][given[1]], *given[2:]))]
+        ways += [(BITS, lanes)] * (0 <= allowed < 1 << BITS) + [(FEW_BITS, lanes_of_few)] * (
+            0 <= allowed < 1 << FEW_BITS
+        )
+        for levels, count in ways if allowed >= 0 else []:
+            out = np.full((LEVELS + 1) * WORDS, 77, np.uint64)
+            reached = count(blocks, 1, positions, allowed, out)
+            assert bool(reached) == bool((counts <= allowed).any())
+            if reached:
+                mask = np.unpackbits(out[LEVELS * WORDS :].view(np.uint8), bitorder="little").astype(bool)
+                np.testing.assert_array_equal(mask, counts <= allowed)
+                planes = np.unpackbits(
+                    out[: levels * WORDS].view(np.uint8).reshape(levels, -1), axis=1, bitorder="little"
+                )
+                spare = (planes.astype(int) << np.arange(levels)[:, None]).sum(axis=0)
+                np.testing.assert_array_equal(spare[mask], allowed - counts[mask])
+
+
+@pytest.mark.parametrize("width", [0.02, 0.2])
+def test_unions_and_guesses_change_nothing(width: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many alike fingerprints, some of them twice, and queries near them and far from all: as comparing every pair finds."""
+    rng = np.random.default_rng(17)
+    kinds = rng.random((60, 512)) < rng.beta(0.5, 6, 512)
+    bits = kinds[rng.integers(60, size=4_300)] ^ (rng.random((4_300, 512)) < width * rng.beta(0.5, 6, 512))
+    bits[-300:] = rng.random((300, 512)) < rng.random((300, 1))
+    bits[100:110] = bits[4_100:4_110]
+    known, asked = bits[:4_200], np.concatenate([bits[4_100:], bits[::40], np.zeros((1, 512), bool)])
+    words, queries = (np.packbits(part, axis=1, bitorder="little").view(np.uint64) for part in (known, asked))
+    own = np.full(len(asked), -1)
+    own[200:300] = np.arange(0, 4_000, 40)
+    plain = NearestIndex(words).nearest(OnBits.of_packed(queries), skipped=own)
+    monkeypatch.setattr(clustering, "FEWEST", 2_048)
+    assert alike_together(words)[1] == 2
+    distance, place = NearestIndex(words).nearest(OnBits.of_packed(queries), skipped=own)
+    shared = asked.astype(np.float32) @ known.T.astype(np.float32)
+    similar = shared / np.maximum(asked.sum(axis=1)[:, None] + known.sum(axis=1) - shared, 1)
+    similar[np.flatnonzero(own >= 0), own[own >= 0]] = -1
+    np.testing.assert_allclose(distance, 1 - similar.max(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(place, np.where(similar.max(axis=1) > 0, similar.argmax(axis=1), -1))
+    for one, other in zip(plain, (distance, place), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_neighbours_in_the_order_of_an_index_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "FEWEST", 2_048)
+    rng = np.random.default_rng(3)
+    bits = (rng.random((64, 256)) < 0.2)[rng.permutation(np.repeat(np.arange(64), 33))]
+    words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+    order, groups = alike_together(words)
+    assert groups == 1
+    assert sorted(order) == list(range(len(words)))
+    fours = bits[order[:2_048]].reshape(-1, TOGETHER, 256)
+    united, shuffled = (
+        fours.any(axis=1).sum(axis=1).mean(),
+        bits[:2_048].reshape(-1, TOGETHER, 256).any(axis=1).sum(axis=1).mean(),
+    )
+    assert united < 0.6 * shuffled
 
 
 @settings(max_examples=30, deadline=None)
