@@ -66,8 +66,9 @@ def _classical(n: int, n_targets: int, *, workers: int | None, classes: bool) ->
         ForestLearner("joined", n_trees=trees, workers=workers),
         ForestLearner("all", grower="extra trees", n_trees=trees, workers=workers),
     ]
+    best = "everything" if classes else "rare substructures"  # adr/031: compared on numbers alone
     return [
-        SvmLearner("everything"),
+        SvmLearner(best),
         ForestLearner("plain", grower="extra trees", n_trees=trees, workers=workers),
         BoostingLearner("all", style="gentle", n_trees=boosts, refits=refits, workers=workers),
         SvmLearner("substructures"),
@@ -76,8 +77,7 @@ def _classical(n: int, n_targets: int, *, workers: int | None, classes: bool) ->
         NeighbourLearner("substructures"),
         SvmLearner("descriptors"),
         SvmLearner("environments", penalty=10.0),
-        SvmLearner("everything", penalty=10.0),
-        *(wide if classes else []),
+        *([SvmLearner("everything", penalty=10.0), *wide] if classes else [SvmLearner("everything")]),
     ]
 
 

@@ -79,6 +79,14 @@ class References:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def take(self, rows: np.ndarray) -> References:
+        """The molecules ``rows``, int64."""
+        return References(self.counts.take(rows))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The counts by name."""
+        return {key: getattr(self.counts, key) for key in ("start", "ids", "counts")}
+
     def similarity(self, queries: Counts) -> np.ndarray:
         r"""Min-max similarity of each query to each reference, the Tanimoto similarity of counts.
 
@@ -99,7 +107,9 @@ class References:
         clipped = np.minimum(place, max(len(self._vocabulary) - 1, 0))
         known = self._vocabulary[clipped] == queries.ids if len(self._vocabulary) else np.zeros(len(place), bool)
         column = np.where(known, clipped, -1)
-        shared = _shared((queries.start, column, queries.counts), (self._start, self._rows, self._counts), len(self))
+        shared = shared_counts(
+            (queries.start, column, queries.counts), (self._start, self._rows, self._counts), len(self)
+        )
         either = queries.totals()[:, None] + self._totals[None, :] - shared
         similarity = np.divide(shared, either, out=np.ones_like(shared), where=either > 0)
         found: np.ndarray = similarity.astype(np.float32)
@@ -107,10 +117,16 @@ class References:
 
 
 @numba.njit(cache=True)
-def _shared(
+def shared_counts(
     queries: tuple[np.ndarray, np.ndarray, np.ndarray], postings: tuple[np.ndarray, np.ndarray, np.ndarray], m: int
 ) -> np.ndarray:
-    """Sum of the smaller counts of each pair, float64, shape (n, m); ``postings`` lists the references by column."""
+    """Sum of the smaller counts of each pair, float64, shape (n, m).
+
+    Args:
+        queries: First entry of each of n molecules and the end; column of each entry, -1 for one that no reference has; its count.
+        postings: First entry of each column and the end; which reference has it; its count there.
+        m: References.
+    """
     start, column, count = queries
     first, rows, theirs = postings
     n = len(start) - 1
@@ -126,6 +142,7 @@ def _shared(
 FAMILIES: Final[Mapping[str, str]] = MappingProxyType({
     "morgan2": "circular environments up to 2 bonds, with chirality",
     "morgan3": "circular environments up to 3 bonds, with chirality",
+    "morgan4": "circular environments up to 4 bonds, with chirality",
     "features3": "circular environments up to 3 bonds of pharmacophoric atom types, with chirality",
     "pairs": "pairs of atoms with their topological distance",
     "torsions": "chains of four atoms",

@@ -18,6 +18,7 @@ from cinchona.models.classical.avalon_erg import AVALON, ERG, ERG_WIDTH, avalon_
 from cinchona.models.classical.counts import Counts, References, count_substructures
 from cinchona.models.classical.descriptors import finite, quantiles_of, ranked
 from cinchona.models.classical.kernels import DESCRIPTORS, KERNELS, distance_kernel, median_distance
+from cinchona.models.classical.rarity import family_of, references_of, restored_references
 
 _KEPT: Final = 10_000
 """Molecules up to which parts of tables are kept beside the tables: of more, memory is dearer than time."""
@@ -123,7 +124,8 @@ class Basis:
     def of(cls, molecules: Molecules, kernels: Iterable[str]) -> Basis:
         """Keep what ``kernels`` compare."""
         parts = {part for kernel in kernels for part in KERNELS[kernel]}
-        families = {part: References(molecules.counts(part)) for part in sorted(parts - {DESCRIPTORS})}
+        wanted = sorted(parts - {DESCRIPTORS})
+        families = {part: references_of(part, molecules.counts(family_of(part))) for part in wanted}
         if DESCRIPTORS not in parts:
             return cls(families, None, None, 1.0, len(molecules))
         quantiles = quantiles_of(molecules.descriptors)
@@ -141,7 +143,7 @@ class Basis:
 
     def _part(self, part: str, molecules: Molecules) -> np.ndarray:
         if part != DESCRIPTORS:
-            return self.families[part].similarity(molecules.counts(part))
+            return self.families[part].similarity(molecules.counts(family_of(part)))
         assert self.descriptors is not None
         assert self.quantiles is not None
         return distance_kernel(ranked(molecules.descriptors, self.quantiles), self.descriptors, self.width)
@@ -149,7 +151,7 @@ class Basis:
     def only(self, rows: np.ndarray, kernels: Iterable[str]) -> Basis:
         """The compounds ``rows`` and what ``kernels`` compare; width and quantiles stay."""
         parts = {part for kernel in kernels for part in KERNELS[kernel]}
-        families = {name: References(found.counts.take(rows)) for name, found in self.families.items() if name in parts}
+        families = {name: found.take(rows) for name, found in self.families.items() if name in parts}
         if DESCRIPTORS not in parts or self.descriptors is None:
             return Basis(families, None, None, 1.0, len(rows))
         return Basis(families, self.descriptors[rows], self.quantiles, self.width, len(rows))
@@ -167,8 +169,7 @@ class Basis:
         """Counts, descriptors and quantiles by name, ``basis.…``."""
         found: dict[str, np.ndarray] = {}
         for name, references in self.families.items():
-            counts = references.counts
-            found |= {f"basis.{name}.{key}": getattr(counts, key) for key in ("start", "ids", "counts")}
+            found |= {f"basis.{name}.{key}": array for key, array in references.arrays().items()}
         if self.descriptors is not None and self.quantiles is not None:
             found |= {"basis.descriptors": self.descriptors, "basis.quantiles": self.quantiles}
         return found
@@ -182,9 +183,9 @@ class Basis:
         """
         families, size = {}, int(spec["size"])
         for name in spec["families"]:
-            counts = Counts(*(arrays[f"basis.{name}.{key}"] for key in ("start", "ids", "counts")))
-            _check_counts(counts, size)
-            families[str(name)] = References(counts)
+            lead = f"basis.{name}."
+            own = {key.removeprefix(lead): array for key, array in arrays.items() if key.startswith(lead)}
+            families[str(name)] = restored_references(str(name), own, size)
         if not spec["descriptors"]:
             return cls(families, None, None, 1.0, size)
         rows, quantiles = arrays["basis.descriptors"], arrays["basis.quantiles"]
@@ -199,13 +200,6 @@ class Basis:
         if not width > 0:
             raise ValueError(f"the width of the kernel is {width}")
         return cls(families, rows, quantiles, width, size)
-
-
-def _check_counts(counts: Counts, size: int) -> None:
-    start = counts.start
-    fits = start.shape == (size + 1,) and start[0] == 0 and bool((np.diff(start) >= 0).all())
-    if not fits or start[-1] != len(counts.ids) or len(counts.ids) != len(counts.counts):
-        raise ValueError("the counted substructures do not fit their molecules")
 
 
 class Inputs:

@@ -16,9 +16,12 @@ KERNELS: Final[Mapping[str, Mapping[str, float]]] = MappingProxyType({
     "environments": {"morgan3": 1.0},
     "substructures": {"morgan3": 0.4, "features3": 0.2, "pairs": 0.2, "torsions": 0.2},
     "everything": {"morgan3": 0.3, "features3": 0.15, "pairs": 0.2, "torsions": 0.15, DESCRIPTORS: 0.2},
+    "rare substructures": {"rare-morgan3": 0.15, "rare-morgan4": 0.15, "rare-features3": 0.15, "rare-pairs": 0.2, "rare-torsions": 0.15,
+                           DESCRIPTORS: 0.2},
     "descriptors": {DESCRIPTORS: 1.0},
 })  # fmt: skip
-"""Kernels by name: weights of their parts, summing to 1. A sum of positive definite kernels is one."""
+"""Kernels by name: weights of their parts, summing to 1. A sum of positive definite kernels is one. ``rare-`` stands before families whose substructures
+are weighed by how rare they are (:mod:`cinchona.models.classical.rarity`)."""
 
 
 def distance_kernel(queries: np.ndarray, references: np.ndarray, width: float) -> np.ndarray:

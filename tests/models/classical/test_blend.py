@@ -165,10 +165,21 @@ def test_two_equal_errors_are_shared_by_the_closed_form():
     labels = rng.normal(size=20_000)
     noise = rng.normal(size=(20_000, 2)) * [0.5, 1.0]
     found = blend_weights(labels[:, None] + noise, labels, task="regression")
-    # independent errors: weights go with 1 / variance, 0.8 and 0.2, pulled to one half by the shrinkage
-    a, b, pull = 0.25, 1.0, 0.02
-    want = (b + pull) / (a + b + 2 * pull)
+    # independent errors: weights go with 1 / variance, 0.8 and 0.2, pulled to the shares by the 32nd power of the errors, 1 and 0
+    a, b, pull = 0.25, 1.0, 0.1
+    want = (b + 2 * pull) / (a + b + 2 * pull)
     assert found[0] == pytest.approx(want, abs=0.01)
+
+
+def test_members_that_say_the_same_share_and_a_poor_one_is_dropped():
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=400)
+    noise = rng.normal(size=400)
+    twins = labels + 0.5 * noise
+    found = blend_weights(np.column_stack([twins, labels + 0.6 * noise, twins]), labels, task="regression")
+    np.testing.assert_allclose(found, [0.5, 0, 0.5], atol=0.02)
+    same = blend_weights(np.column_stack([labels, labels]), labels, task="regression")
+    np.testing.assert_allclose(same, [0.5, 0.5], atol=1e-6)
 
 
 def test_class_weights_lower_the_cross_entropy():
