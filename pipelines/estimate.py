@@ -150,12 +150,13 @@ def _predicted(library: Library, settings: Settings, probe: _Probe, start_up: fl
     workers = n_workers(settings.executor)
     busy = min(workers, partitions)
     scoring = probe.seconds / max(1, probe.rows) * rows
+    apart = settings.executor.kind != "serial"  # workers start once the driver has, as this process did, and planned
     return Estimate(
         rows=rows,
         partitions=partitions,
         workers=workers,
-        cpu_seconds=scoring + start_up * busy,
-        seconds=scoring / max(1, busy) + start_up,
+        cpu_seconds=scoring + start_up * (busy + apart),
+        seconds=scoring / max(1, busy) + start_up * (1 + apart),
         memory_per_worker=int(probe.memory + _COPIES * probe.row_bytes * size),
         disk=int(probe.disk / max(1, probe.rows) * rows),
         rows_per_second=probe.rows / probe.seconds if probe.seconds else 0.0,

@@ -19,7 +19,7 @@ class ScreenConfig(Config):
 
     partition_rows: int | None = Field(None, ge=1, le=1_000_000)
     """Rows of the library in one task, one part file and one receipt; what a crash can cost at most, per worker.
-    Default: a 32nd of the library, at least 1,000 and at most 20,000."""
+    Default: a 32nd of the library, at least 1,000; above 20,000 a 64th, a 96th and so on."""
     batch_rows: int | None = Field(None, ge=1, le=1_000_000)
     """Distinct compounds that the scorer gets at once; batches never cross partitions. Default: 4,096, or for libraries of a million
     rows and more what is clearly faster with this model where the screen is planned. Stored in the plan."""
@@ -40,12 +40,15 @@ class ScreenConfig(Config):
     def rows_of_partitions(self, library_rows: int) -> int:
         """Rows of a partition of a library of ``library_rows``; depends on nothing else, so neither do scores.
 
-        >>> [ScreenConfig().rows_of_partitions(n) for n in (500, 64_000, 10_000_000)]
-        [1000, 2000, 20000]
+        A large library has a multiple of 32 of them, so that two, four or eight workers come to the end together.
+
+        >>> [ScreenConfig().rows_of_partitions(n) for n in (500, 64_000, 640_000, 10_000_000)]
+        [1000, 2000, 20000, 19532]
         """
         if self.partition_rows is not None:
             return self.partition_rows
-        return min(max(library_rows // _PARTITIONS, _FEWEST_ROWS), _MOST_ROWS)
+        rounds = -(-library_rows // (_PARTITIONS * _MOST_ROWS))
+        return max(-(-library_rows // (_PARTITIONS * max(1, rounds))), _FEWEST_ROWS)
 
 
 PropertyName = Literal["heavy_atoms", "mw", "hbd", "hba", "tpsa", "logp", "rotatable_bonds"]

@@ -1,16 +1,26 @@
-"""Giving memory back to the system between partitions."""
+"""Memory of a process that does partition after partition: given back where it has grown by holes, and otherwise kept."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
+import numpy as np
 import psutil
 import pyarrow as pa
 
 _TOLERATED: Final = 128 << 20
 """Bytes by which a process may be larger after a partition than after the first before it looks for free memory."""
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_LARGEST_KEPT: Final = 32 << 20
+_KEPT_AT_THE_END: Final = 512 << 20
+_BLOCK: Final = 1 << 20
+_MOST_BLOCKS: Final = 1_024
+_MOST_AHEAD: Final = 256 << 20
+_AHEAD: Final = 0.1
 
 
 class Trimmer:
@@ -38,17 +48,51 @@ class Trimmer:
         return True
 
 
+def keep_freed() -> None:
+    """Have the C library, where it is GNU's, keep memory that is freed for what comes next, up to blocks of 32 MiB.
+
+    It learns to by itself, block by block; until then it gets each large array from the system, page by page.
+    """
+    mallopt = _of_c_library("mallopt")
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_AT_THE_END)
+
+
+def take_ahead(share: float = _AHEAD, *, at_most: int = _MOST_AHEAD) -> int:
+    """Grow at once by what later partitions may need beyond the first, so that a worker that fits at first fits to the end.
+
+    The largest batches are spread over a run; without this, each that is larger than all before adds a little. Effective after
+    :func:`keep_freed`.
+
+    Args:
+        share: Growth, as a share of the present size.
+        at_most: The same in bytes.
+
+    Returns:
+        Bytes by which this process has grown.
+    """
+    process = psutil.Process()
+    before = process.memory_info().rss
+    wanted, blocks = before + min(before * share, at_most), list[np.ndarray]()
+    with contextlib.suppress(MemoryError):
+        while process.memory_info().rss < wanted and len(blocks) < _MOST_BLOCKS:
+            blocks.append(np.ones(_BLOCK, np.uint8))  # holes are filled first
+    return int(process.memory_info().rss - before)
+
+
 def give_back() -> None:
     """Return memory that is free to the system: of Arrow's pool, and where the C library is GNU's, of the heap."""
     pa.default_memory_pool().release_unused()
-    trim = _malloc_trim()
+    trim = _of_c_library("malloc_trim")
     if trim is not None:
         trim(0)
 
 
-@lru_cache(maxsize=1)
-def _malloc_trim() -> ctypes._NamedFuncPointer | None:
+@cache
+def _of_c_library(name: str) -> ctypes._NamedFuncPointer | None:
     try:
-        return ctypes.CDLL(None).malloc_trim
+        found: ctypes._NamedFuncPointer = getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):
         return None
+    return found

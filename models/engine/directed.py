@@ -74,6 +74,16 @@ class MessagePlan:
     atoms: Groups
     """Groups of final atom states."""
 
+    @property
+    def most_bonds(self) -> int:
+        """Groups of directed bonds that a wide batch of so many bonds has at most, as a rule: a tenth."""
+        return len(self.source) // 10
+
+    @property
+    def most_atoms(self) -> int:
+        """The same for atoms: a fifth of the directed bonds."""
+        return len(self.source) // 5
+
     def only(self, groups: np.ndarray) -> MessagePlan:
         """A plan that ends in the atom ``groups`` (int, shape (g,)) alone, in their order; ``atoms.ids`` stay."""
         return replace(self, atoms=Groups(self.atoms.ids, self.atoms.representatives[groups]))
@@ -112,8 +122,8 @@ def encode(graphs: CodedGraphs, plan: MessagePlan, weights: DirectedWeights, mul
         out = _atom_messages(state, plan, weights, multiply, space)
         add_rows_relu(out, base, codes[plan.atoms.representatives])
         return np.asarray(molecule_sums(out, plan.atoms.ids, graphs.offsets), np.float32)
-    flow = multiply(state, weights.w_out_message, space.matrix("flow", *state.shape))
-    out = space.matrix("atoms", len(plan.atoms), state.shape[1])
+    flow = multiply(state, weights.w_out_message, space.matrix("flow", *state.shape, expected=plan.most_bonds))
+    out = space.matrix("atoms", len(plan.atoms), state.shape[1], expected=plan.most_atoms)
     atoms, into = (plan.atoms.ids, graphs.offsets), (plan.into.start, plan.into.bonds)
     return np.asarray(atoms_into_molecules(out, flow, last.ids, (base, codes), atoms, into), np.float32)
 
@@ -152,8 +162,8 @@ def _bond_states(
     base += weights.b_h
     graph = (plan.source, plan.into.start, plan.into.bonds)
     for previous, level in zip(plan.levels, plan.levels[1:], strict=False):
-        flow = multiply(state, weights.w_h, space.matrix("flow", *state.shape))
-        state = space.matrix("bonds", len(level), flow.shape[1])
+        flow = multiply(state, weights.w_h, space.matrix("flow", *state.shape, expected=plan.most_bonds))
+        state = space.matrix("bonds", len(level), flow.shape[1], expected=plan.most_bonds)
         bond_states(state, (base, own.ids), flow, previous.ids, level.representatives, graph)
     return np.asarray(state, np.float32)
 
@@ -163,9 +173,9 @@ def _atom_messages(
 ) -> np.ndarray:
     """What flows into each group of atoms, in ``space``, float32, shape (n_groups, d_hidden)."""
     last, atoms, into = plan.levels[-1], plan.atoms, plan.into
-    out = space.matrix("atoms", len(atoms), state.shape[1])
+    out = space.matrix("atoms", len(atoms), state.shape[1], expected=plan.most_atoms)
     if len(last) <= len(atoms):  # the product runs over whichever rows are fewer
-        flow = multiply(state, weights.w_out_message, space.matrix("flow", *state.shape))
+        flow = multiply(state, weights.w_out_message, space.matrix("flow", *state.shape, expected=plan.most_bonds))
         atom_sums(out, flow, last.ids, atoms.representatives, into.start, into.bonds)
         return out
     sums = space.matrix("sums", len(atoms), state.shape[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from itertools import count
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -13,6 +14,7 @@ from cinchona.datasets.standardize import standardize_batch
 from cinchona.protocols import Failed
 from cinchona.records import CompoundBatch
 from cinchona.screening.executors.transport import call, outcome, packed, received
+from cinchona.screening.memory import keep_freed, take_ahead
 from cinchona.screening.receipts import Receipt
 from cinchona.screening.scoring import score_slice
 from cinchona.screening.threads import one_thread
@@ -26,6 +28,9 @@ from cinchona.screening.work import PartitionWork, distinct_of, uses_codes
 
 _HARMLESS: Final = ("CCO", "c1ccccc1O", "C[C@H](N)C(=O)[O-].[Na+]")
 """Compounds that no code trips over."""
+
+_SMALL_PART: Final = 16
+"""A child takes memory ahead up to this fraction of what its work may take."""
 
 logger = logging.getLogger(__name__)
 
@@ -93,9 +98,12 @@ class Watchdog:
 
     def _serve(self, connection: Connection, beacon: Beacon) -> None:
         """Be the child: do what comes through the pipe until it closes."""
-        while True:
+        keep_freed()
+        for done in count(1):
             partition = received(connection.recv_bytes())
             connection.send_bytes(call(lambda item: self._work(item, beacon.note), partition))
+            if done == 1:
+                take_ahead(at_most=self._watch.rules.memory // _SMALL_PART)
 
 
 def _warm_up(work: PartitionWork) -> None:

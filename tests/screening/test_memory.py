@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import psutil
 import pytest
 
 from cinchona.screening import memory
-from cinchona.screening.memory import Trimmer
+from cinchona.screening.memory import Trimmer, give_back, keep_freed, take_ahead
 from cinchona.screening.watch.isolation import Isolation
 from cinchona.screening.watch.rules import Pace, WatchRules
 from cinchona.screening.watch.vigil import Watch
@@ -33,7 +34,7 @@ def grown(trim) -> int:
     return Isolation(Watch(WatchRules(seconds=60.0, memory=4 << 30), Pace())).run(partitions)
 
 
-@pytest.mark.skipif(memory._malloc_trim() is None, reason="needs GNU's C library")
+@pytest.mark.skipif(memory._of_c_library("malloc_trim") is None, reason="needs GNU's C library")
 def test_a_process_does_not_keep_what_partitions_leave():
     assert grown(lambda: None) > 150 << 20, "nothing is kept, so nothing is shown"
     assert grown(Trimmer(tolerated=32 << 20)) < 40 << 20
@@ -58,3 +59,31 @@ def test_what_is_in_use_is_not_looked_for_again(monkeypatch):
     monkeypatch.setattr(memory, "give_back", lambda: None)
     trim = Trimmer(tolerated=128 << 20)
     assert [trim(), trim(), trim(), trim()] == [False, True, False, True]
+
+
+@pytest.mark.skipif(memory._of_c_library("mallopt") is None, reason="needs GNU's C library")
+def test_what_is_taken_ahead_is_there_for_what_comes():
+    """Nothing that fits into it makes the process larger; without, it would grow by all of it."""
+
+    def growths(_note):
+        process, found = psutil.Process(), []
+        for ahead in (False, True):
+            keep_freed()
+            taken = take_ahead(0.5) if ahead else 0
+            before = process.memory_info().rss
+            arrays = [np.ones(3 << 20, np.uint8) for _ in range(12)]
+            found.append((taken, process.memory_info().rss - before, len(arrays)))
+            del arrays
+            give_back()
+        return found
+
+    rules = WatchRules(seconds=60.0, memory=4 << 30)
+    (_, without, _), (taken, with_it, _) = Isolation(Watch(rules, Pace())).run(growths)
+    assert without > 30 << 20
+    assert taken > 40 << 20
+    assert with_it < 4 << 20
+
+
+def test_no_more_is_taken_than_allowed():
+    rules = WatchRules(seconds=60.0, memory=4 << 30)
+    assert Isolation(Watch(rules, Pace())).run(lambda _: take_ahead(1.0, at_most=8 << 20)) < 12 << 20

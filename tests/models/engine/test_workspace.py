@@ -82,6 +82,20 @@ def test_memory_is_used_again_unless_it_is_much(monkeypatch):
     assert np.shares_memory(space.matrix("a", 10, 8), space.matrix("a", 10, 8))
 
 
+def test_room_for_later_batches_is_taken_at_once_and_within_what_is_kept(monkeypatch):
+    space = Workspace(lasting=True)
+    first = space.matrix("a", 100, 8, expected=300)
+    assert np.shares_memory(first, space.matrix("a", 300, 8))
+    assert not np.shares_memory(first, space.matrix("a", 400, 8)), "more than was expected"
+    assert np.shares_memory(space.matrix("b", 100, 8), space.matrix("b", 120, 8)), "a little more is always there"
+    passing = Workspace()
+    assert not np.shares_memory(passing.matrix("a", 100, 8, expected=300), passing.matrix("a", 101, 8))
+    monkeypatch.setattr(module, "_KEPT", 150 * 8 * 4)
+    kept = space.matrix("c", 100, 8, expected=10_000)
+    assert np.shares_memory(kept, space.matrix("c", 150, 8))
+    assert not np.shares_memory(kept, space.matrix("c", 151, 8))
+
+
 def test_each_thread_has_its_own():
     found = []
     thread = threading.Thread(target=lambda: found.append(workspace()))
