@@ -56,20 +56,21 @@ def nearest_shared(
     shared, either, place = found
     positions, starts, counts, bits, skipped = query
     room = (LEVELS + 1) * WORDS
-    scratch = (np.zeros(room, np.uint64), np.zeros(room, np.uint64), np.zeros(known[0].shape[1], np.uint64))
+    scratch = (np.zeros(room, np.uint64), np.zeros(room, np.uint64))
+    marks = np.zeros((min(_TILE, len(counts)), known[0].shape[1]), np.uint64)
     for first in range(0, len(counts), _TILE):  # blocks stay in the cache for a whole tile of queries
         last = min(len(counts), first + _TILE)
         if len(table[1]):
             for q in range(first, last):
                 own = positions[starts[q] : starts[q] + counts[q]]
-                _mark(own, bits, scratch[2])
+                _mark(own, bits, marks[q - first])
                 shared[q], either[q], place[q] = guess(
-                    table, known, (own, scratch[2], skipped[q]), (shared[q], either[q], place[q])
+                    table, known[0], (own, marks[q - first], skipped[q]), (shared[q], either[q], place[q])
                 )
         group = 0
         while group < len(index[3]):
             end = group + (TOGETHER if group < len(index[1]) * TOGETHER else 1)
-            _search(index, known, query, (first, last, group, end), (scratch, found))
+            _search(index, known, query, (first, last, group, end), (scratch, marks, found))
             group = end
 
 
@@ -79,13 +80,13 @@ def _search(
     known: tuple[np.ndarray, np.ndarray],
     query: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     where: tuple[int, int, int, int],
-    state: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    state: tuple[tuple[np.ndarray, np.ndarray], np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> None:
     """Search a group of blocks for the queries of a tile: first unions, then what they leave."""
     columns, unions, places, fewest, most = index
-    positions, starts, counts, bits, skipped = query
+    positions, starts, counts, _, skipped = query
     first, last, group, end = where
-    (upper, planes, own), found = state
+    (upper, planes), marks, found = state
     shared, either, _ = found
     few, many = fewest[group:end].min(), most[group:end].max()
     for q in range(first, last):
@@ -97,9 +98,8 @@ def _search(
             used = _count(unions, group // TOGETHER, positions, span, count - bound, upper)
             if not used:
                 continue
-            _mark(positions[span[0] : span[0] + count], bits, own)
             near = places[group * LANES : end * LANES]
-            if _try_unions((upper, used, bound, own), near, known, (q, count, skipped[q], few), found):
+            if _try_unions((upper, used, bound, marks[q - first]), near, known, (q, count, skipped[q], few), found):
                 continue
         for b in range(group, end):
             _search_block(

@@ -14,31 +14,20 @@ import numpy as np
 from cinchona.models.atom_hashes import mix
 from cinchona.models.domain.lanes import lowest_bit, shared_bits
 
-PAIRS: Final = 3
-"""Pairs of the three rarest bits, and buckets a fingerprint is in."""
+RAREST: Final = 3
+"""Rare bits of a fingerprint that are looked at; each pair of them is a bucket it is in."""
 _TRIED: Final = 4
 _STEPS: Final = 64
+_HALF: Final = np.uint64(32)
+_LOW: Final = (1 << 32) - 1
 
 
 @numba.njit(cache=True)
-def rarest_pairs(ranks: np.ndarray, buckets: int) -> np.ndarray:
-    """Buckets of the pairs of the three rarest bits of a fingerprint, -1 where it has no such pair; int64, shape (3,).
-
-    Args:
-        ranks: Its bits by rarity, ascending, at least as many as it has up to three; int32.
-        buckets: How many there are.
-    """
-    found = np.full(PAIRS, -1, np.int64)
-    for k in range(PAIRS):
-        low, high = (0, 1) if k == 0 else (0, 2) if k == 1 else (1, 2)
-        if high < len(ranks):
-            found[k] = np.int64(
-                mix(np.uint64(ranks[low]) << np.uint64(32) | np.uint64(ranks[high])) % np.uint64(buckets)
-            )
-    return found
+def bucket_of(low: int, high: int, buckets: int) -> int:
+    """Bucket of a pair of ranks; ``buckets`` is a power of two."""
+    return int(mix(np.uint64(low) << _HALF | np.uint64(high)) & np.uint64(buckets - 1))
 
 
-@numba.njit(cache=True)
 def make_table(words: np.ndarray, ranks: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fingerprints by bucket.
 
@@ -48,35 +37,52 @@ def make_table(words: np.ndarray, ranks: np.ndarray, order: np.ndarray) -> tuple
         order: Places by number of bits, int64, shape (m,).
 
     Returns:
-        First entry of each bucket and the end, int64, shape (4 * m + 1,), and the places, within a bucket by number of bits,
-        int32, shape (at most 3 * m,).
+        First entry of each bucket and the end, int32, shape (buckets + 1,), a power of two of at least 4 m buckets; and the entries,
+        within a bucket by number of bits: that number in the upper 32 bits, the place in the lower; int64, shape (at most
+        3 * m,).
     """
-    m, buckets = len(words), 4 * len(words)
-    chosen, starts = np.empty((m, PAIRS), np.int64), np.zeros(buckets + 1, np.int64)
-    for row in range(m):
-        chosen[row] = rarest_pairs(_rarest(words[row], ranks), buckets)
-        for bucket in chosen[row]:
-            starts[bucket + 1] += bucket >= 0
-    starts = np.cumsum(starts)
-    filled, entries = starts[:-1].copy(), np.empty(starts[-1], np.int32)
-    for row in order:
-        for bucket in chosen[row]:
-            if bucket >= 0:
-                entries[filled[bucket]] = row
-                filled[bucket] += 1
-    return starts, entries
+    chosen, counts = _buckets(words, ranks), np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    place, which = np.nonzero(chosen[order] >= 0)
+    rows = order[place]
+    bucket = chosen[rows, which]
+    starts = np.zeros(_enough(len(words)) + 1, np.int32)
+    np.cumsum(np.bincount(bucket, minlength=len(starts) - 1), out=starts[1:])
+    by_bucket = np.argsort(bucket, kind="stable")
+    return starts, (counts[rows] << 32 | rows)[by_bucket]
+
+
+def _enough(n: int) -> int:
+    """Buckets for n fingerprints."""
+    return 1 << (4 * n - 1).bit_length()
+
+
+def _buckets(words: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Buckets of each fingerprint, -1 where it has fewer bits; int64, shape (m, 3)."""
+    found = np.full((len(words), RAREST * (RAREST - 1) // 2), -1, np.int64)
+    _fill_in(words, ranks, _enough(len(words)), found)
+    return found
+
+
+@numba.njit(cache=True)
+def _fill_in(words: np.ndarray, ranks: np.ndarray, buckets: int, found: np.ndarray) -> None:
+    for row in range(len(words)):
+        rare, k = _rarest(words[row], ranks), 0
+        for high in range(len(rare)):
+            for low in range(high):
+                found[row, k] = bucket_of(rare[low], rare[high], buckets)
+                k += 1
 
 
 @numba.njit(cache=True)
 def _rarest(words: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Ranks of up to three rarest bits, ascending."""
-    best = np.full(PAIRS, len(ranks), np.int32)
+    best = np.full(RAREST, len(ranks), np.int32)
     for word in range(len(words)):
         left = words[word]
         while left:
             rank = ranks[64 * word + lowest_bit(left)]
             left &= left - np.uint64(1)
-            for k in range(PAIRS):
+            for k in range(RAREST):
                 if rank < best[k]:
                     rank, best[k] = best[k], rank
     return best[best < len(ranks)]
@@ -85,7 +91,7 @@ def _rarest(words: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 @numba.njit(cache=True)
 def guess(
     table: tuple[np.ndarray, np.ndarray],
-    known: tuple[np.ndarray, np.ndarray],
+    words: np.ndarray,
     query: tuple[np.ndarray, np.ndarray, int],
     best: tuple[int, int, int],
 ) -> tuple[int, int, int]:
@@ -93,26 +99,27 @@ def guess(
 
     Args:
         table: As :func:`make_table` gives it.
-        known: Fingerprints (uint64, shape (m, size / 64)) and their numbers of bits (int64, shape (m,)).
+        words: Fingerprints, uint64, shape (m, size / 64).
         query: Its bits by rarity (int32, ascending), the query as words (uint64, shape (size / 64,)), and the place that it must not
             find, or -1.
         best: Shared bits, bits in either and place of the nearest so far.
     """
-    (starts, entries), (words, set_bits), (ranks, own, skipped) = table, known, query
+    (starts, entries), (ranks, own, skipped) = table, query
     count = len(ranks)
-    for bucket in rarest_pairs(ranks, len(starts) - 1):
-        if bucket < 0:
-            continue
-        at, end = starts[bucket], min(starts[bucket + 1], starts[bucket] + _STEPS)
-        while at < end and set_bits[entries[at]] < count:
-            at += 1
-        for k in range(max(starts[bucket], at - _TRIED // 2), min(end, at + _TRIED // 2)):
-            row = int(entries[k])
-            both = shared_bits(words, row, own)
-            union = count + set_bits[row] - both
-            if row != skipped and both * best[1] > best[0] * union:
-                best = (int(both), int(union), row)
+    for high in range(1, min(RAREST, count)):
+        for low in range(high):
+            bucket = bucket_of(ranks[low], ranks[high], len(starts) - 1)
+            begin = starts[bucket]
+            at, end = begin, min(starts[bucket + 1], begin + _STEPS)
+            while at < end and entries[at] >> 32 < count:
+                at += 1
+            for k in range(max(begin, at - _TRIED // 2), min(end, at + _TRIED // 2)):
+                row = int(entries[k] & _LOW)
+                both = shared_bits(words, row, own)
+                union = count + (entries[k] >> 32) - both
+                if row != skipped and both * best[1] > best[0] * union:
+                    best = (int(both), int(union), row)
     return best
 
 
-__all__ = ["PAIRS", "guess", "make_table", "rarest_pairs"]
+__all__ = ["RAREST", "bucket_of", "guess", "make_table"]

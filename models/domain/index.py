@@ -13,7 +13,7 @@ from cinchona.models.domain.folding import OnBits
 from cinchona.models.domain.hints import make_table
 from cinchona.models.domain.rarity import rare_first, rarity
 
-_NO_TABLE: Final = (np.zeros(1, np.int64), np.zeros(0, np.int32))
+_NO_TABLE: Final = (np.zeros(1, np.int32), np.zeros(0, np.int64))
 
 
 class NearestIndex:

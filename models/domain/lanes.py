@@ -41,7 +41,7 @@ def count_lanes(typing: Any, blocks: Any, positions: Any, span: Any, allowed: An
         typing: Numba's.
         blocks: What fingerprints lack, uint64, shape (blocks, (size + 1) * 8): of each block the eight words of position 0, then of
             position 1, and so on.
-        positions: Bits of all queries, int32; those of this one are a multiple of eight, filled up with a position of zeros.
+        positions: Bits of all queries, int32 or uint16; those of this one are a multiple of eight, filled up with a position of zeros.
         span: Block to count in, first and last place of this query's positions, three int64.
         allowed: Most bits that may be lacking, int64, from 0 to 255.
         out: Filled if any fingerprint lacks no more, uint64, shape (18 * 8,): eight levels of a number for each, and in the last eight words as bits which these
@@ -156,7 +156,7 @@ def _leave_if_none(builder: ir.IRBuilder, mask: ir.Value, to: ir.Block) -> ir.Bl
 def _column(builder: ir.IRBuilder, columns: ir.Value, positions: ir.Value, place: ir.Value, k: int) -> ir.Value:
     """The eight words of the k-th position from ``place`` on."""
     at = builder.load(builder.gep(positions, [builder.add(place, ir.Constant(_WORD, k))]))
-    start = builder.mul(builder.sext(at, _WORD), ir.Constant(_WORD, WORDS))
+    start = builder.mul(builder.zext(at, _WORD), ir.Constant(_WORD, WORDS))
     return builder.load(builder.bitcast(builder.gep(columns, [start]), _VECTOR.as_pointer()), align=8)
 
 
