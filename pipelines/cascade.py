@@ -27,12 +27,12 @@ from cinchona.screening.batches import USUAL_ROWS
 from cinchona.screening.cascade import (
     AUDIT_SHARE,
     RECALL,
-    CascadeRecord,
     CascadeScorer,
     Cutoff,
     FirstStage,
     find_cutoff,
 )
+from cinchona.screening.cascade_record import CascadeRecord
 from cinchona.screening.executors.choose import n_workers
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.scorers import FolderScorer, ObjectScorer, ScorerSource

@@ -23,8 +23,8 @@ from cinchona.pipelines.hit_explanations import EXPLANATIONS, explain_hits, writ
 from cinchona.pipelines.report_hits import PICTURE, Column, Hit, columns_of, flags_of, hit_rows
 from cinchona.pipelines.report_metrics import MetricsTable, facts_of, metrics_tables
 from cinchona.pipelines.report_screen_domain import domain_facts
-from cinchona.screening.cascade import CascadeRecord
 from cinchona.screening.cascade_audit import audit_run
+from cinchona.screening.cascade_record import CascadeRecord
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.histogram import ScoreHistogram
 from cinchona.screening.plan import Plan, load_plan

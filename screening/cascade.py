@@ -8,10 +8,8 @@ doi:10.1214/aoms/1177731788), so j = floor((m + 1) / 100) keeps 99 % of them in 
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -22,7 +20,7 @@ from safetensors.numpy import load
 
 from cinchona.digests import digest_json
 from cinchona.errors import InputError
-from cinchona.files import write_bytes, write_text
+from cinchona.files import write_bytes
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.scorers import pack_arrays
 from cinchona.models.surrogate import SIZE, Surrogate
@@ -267,51 +265,11 @@ class _Places:
         return values
 
 
-@dataclass(frozen=True, slots=True)
-class CascadeRecord:
-    """What was decided when the run was planned; ``cascade.json`` in its folder."""
-
-    used: bool
-    """Whether there is a first stage."""
-    why: str
-    """One sentence for people."""
-    details: Mapping[str, float]
-    """Figures behind it."""
-    key: str = ""
-    """Digest of everything that the decision was made from, hex."""
-
-    def write(self, path: Path) -> None:
-        """Store the record.
-
-        Raises:
-            RetryableError: if the disk is full, read-only or failing.
-        """
-        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read the record.
-
-        Raises:
-            InputError: if it is damaged.
-        """
-        try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError, OSError) as error:
-            raise InputError(
-                f"the record of the cascade does not read: {error}",
-                where=str(path),
-                expected="cascade.json as it was written when the run was planned",
-                remedy="restore it from a copy, or begin a new screen in another folder",
-            ) from error
-
-
 __all__ = [
     "AUDIT_SHARE",
     "FEWEST_BEST",
     "FIRST_STAGE",
     "RECALL",
-    "CascadeRecord",
     "CascadeScorer",
     "Cutoff",
     "FirstStage",

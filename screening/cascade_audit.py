@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cinchona.screening.cascade import FIRST_STAGE, CascadeRecord, FirstStage
+from cinchona.screening.cascade import FIRST_STAGE, FirstStage
+from cinchona.screening.cascade_record import CascadeRecord
 from cinchona.screening.folder import RunFolder
 from cinchona.screening.plan import Plan
 from cinchona.screening.totals import committed

@@ -18,8 +18,9 @@ from cinchona.models.surrogate import Surrogate
 from cinchona.pipelines import cascade as setting_up
 from cinchona.pipelines.screen import resume, screen
 from cinchona.records import CompoundBatch, EndpointStatus
-from cinchona.screening.cascade import FEWEST_BEST, CascadeRecord, CascadeScorer, FirstStage, find_cutoff
+from cinchona.screening.cascade import FEWEST_BEST, CascadeScorer, FirstStage, find_cutoff
 from cinchona.screening.cascade_audit import CascadeAudit
+from cinchona.screening.cascade_record import CascadeRecord
 from cinchona.screening.folder import RunFolder
 
 SMILES = ["CCO", "NCCN", "CCCCCCCC", "NC(=O)C(N)C(N)=O", "c1ccccc1", "CCBr", "NCCO", "CC(C)C", "OCC(O)CO", "CCl"]
