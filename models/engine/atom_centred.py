@@ -22,6 +22,7 @@ from cinchona.models.engine.directed import CodedGraphs
 from cinchona.models.engine.gemm import Gemm
 from cinchona.models.engine.grouping import Groups, Incidence, group_atoms, group_codes, incidence
 from cinchona.models.engine.kernels import atom_sums, molecule_sums
+from cinchona.models.engine.workspace import Workspace, workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class GinPlan:
     source: np.ndarray
     """Atom where each directed bond begins, int32, shape (2 n_bonds,)."""
 
+    @property
+    def most_atoms(self) -> int:
+        """Groups of atoms that a wide batch of so many directed bonds has at most, as a rule: a fifth of them."""
+        return len(self.source) // 5
+
 
 def plan_gin(graphs: CodedGraphs, depth: int) -> GinPlan:
     """Group the atom environments of ``graphs`` for ``depth`` layers."""
@@ -85,27 +91,45 @@ def encode_gin(
         first: State of each feature row of atoms before the first layer, float32, shape (n_atom_codes, d_in); None for the
             feature rows themselves.
     """
-    state = gin_states(graphs, plan, layers, multiply, first=first)
+    state = gin_states(graphs, plan, layers, multiply, first=first, space=workspace())
     return np.asarray(molecule_sums(state, plan.levels[-1].ids, graphs.offsets), dtype=np.float32)
 
 
 def gin_states(
-    graphs: CodedGraphs, plan: GinPlan, layers: Sequence[GinLayer], multiply: Gemm, *, first: np.ndarray | None = None
+    graphs: CodedGraphs,
+    plan: GinPlan,
+    layers: Sequence[GinLayer],
+    multiply: Gemm,
+    *,
+    first: np.ndarray | None = None,
+    space: Workspace | None = None,
 ) -> np.ndarray:
-    """Final state of each atom group of ``plan``, float32, shape (n_groups, d_out); arguments as of :func:`encode_gin`."""
+    """Final state of each atom group of ``plan``, float32, shape (n_groups, d_out); arguments as of :func:`encode_gin`.
+
+    They are the caller's own, unless they stand in the memory of a ``space``.
+    """
+    space = Workspace() if space is None else space
     rows = graphs.atom_rows if first is None else first
     state = np.ascontiguousarray(rows[graphs.atom_codes[plan.levels[0].representatives]], dtype=np.float32)
     for t, layer in enumerate(layers):
         before, now = plan.levels[t], plan.levels[t + 1]
         messages = _messages(graphs, plan, t, layer, state, multiply)
-        inflow = np.empty((len(now), messages.shape[1]), np.float32)
+        inflow = space.matrix("inflow", len(now), messages.shape[1], expected=plan.most_atoms)
         atom_sums(inflow, messages, plan.flows[t].ids, now.representatives, plan.into.start, plan.into.bonds)
-        own = state[before.ids[now.representatives]] * np.float32(1 + layer.eps)
-        hidden = np.maximum(multiply(own + inflow, layer.w_1) + layer.b_1, np.float32(0))
-        state = multiply(hidden, layer.w_2) + layer.b_2
-        if layer.relu_after:
-            state = np.maximum(state, np.float32(0))
+        own = state[before.ids[now.representatives]]
+        own *= np.float32(1 + layer.eps)
+        inflow += own
+        hidden = space.matrix("hidden", len(now), layer.w_1.shape[1], expected=plan.most_atoms)
+        hidden = _biased(multiply(inflow, layer.w_1, hidden), layer.b_1, relu=True)
+        state = space.matrix(f"state {t % 2}", len(now), layer.w_2.shape[1], expected=plan.most_atoms)
+        state = _biased(multiply(hidden, layer.w_2, state), layer.b_2, relu=layer.relu_after)
     return state
+
+
+def _biased(product: np.ndarray, bias: np.ndarray, *, relu: bool) -> np.ndarray:
+    """``product`` with ``bias`` added, and cut at 0 where ``relu`` says so, in place."""
+    product += bias
+    return np.maximum(product, np.float32(0), out=product) if relu else product
 
 
 def _messages(
@@ -119,7 +143,9 @@ def _messages(
     edges = multiply(graphs.bond_rows, layer.w_edge)
     if layer.b_edge is not None:
         edges = edges + layer.b_edge
-    return np.asarray(np.maximum(sent + edges[graphs.bond_codes[bonds >> 1]], np.float32(0)))
+    sent += edges[graphs.bond_codes[bonds >> 1]]
+    np.maximum(sent, np.float32(0), out=sent)
+    return np.asarray(sent)
 
 
 __all__ = ["GinLayer", "GinPlan", "encode_gin", "gin_states", "plan_gin"]

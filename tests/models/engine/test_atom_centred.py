@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from coded_molecules import make_graphs, molecule_graphs, one_by_one
+from coded_molecules import CHAIN, CUBE, LONE, STAR, make_graphs, molecule_graphs, one_by_one
 from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
 from torch_geometric.nn import GINConv, GINEConv
 
-from cinchona.models.engine.atom_centred import GinLayer, encode_gin, plan_gin
+from cinchona.models.engine import workspace as workspace_module
+from cinchona.models.engine.atom_centred import GinLayer, encode_gin, gin_states, plan_gin
 from cinchona.models.engine.gemm import gemm
+from cinchona.models.engine.kernels import molecule_sums
+from cinchona.models.engine.workspace import Workspace
 
 D_ATOM, D_BOND, WIDTH = 7, 3, 12
 
@@ -58,6 +61,25 @@ def test_equals_pytorch_geometric(edges, depth, data):
     got = encode_gin(graphs, plan_gin(graphs, depth), ours, gemm("numpy"))
     want = by_torch(graphs, theirs)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * max(1.0, np.abs(want).max()))
+
+
+@pytest.mark.parametrize("edges", [True, False], ids=["GINE", "GIN"])
+def test_what_a_batch_before_left_in_memory_does_not_show(edges, monkeypatch):
+    _, ours = networks(edges=edges, depth=3)
+    graphs, other = make_graphs([CHAIN, STAR, LONE]), make_graphs([CUBE, CUBE, CHAIN])
+    plan = plan_gin(graphs, 3)
+    states = gin_states(graphs, plan, ours, gemm("numpy"))
+    kept = states.copy()
+    space = Workspace(lasting=True)
+    for name in ("inflow", "hidden", "state 0", "state 1"):
+        space.matrix(name, 100, 16)[:] = np.nan
+    monkeypatch.setattr(workspace_module._OF_THREAD, "space", space)
+    found = encode_gin(graphs, plan, ours, gemm("numpy"))
+    again = found.copy()
+    encode_gin(other, plan_gin(other, 3), ours, gemm("torch"))
+    assert np.array_equal(found, again), "what was returned is the caller's own"
+    assert np.array_equal(states, kept)
+    assert np.array_equal(found, molecule_sums(states, plan.levels[-1].ids, graphs.offsets))
 
 
 @given(data=st.data())
