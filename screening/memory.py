@@ -51,10 +51,12 @@ class Trimmer:
 def keep_freed() -> None:
     """Have the C library, where it is GNU's, keep memory that is freed for what comes next, up to blocks of 32 MiB.
 
-    It learns to by itself, block by block; until then it gets each large array from the system, page by page.
+    It learns to by itself, block by block; until then it gets each large array from the system, page by page. Arrow is to take from the same
+    memory; its own keeps apart what it has once used.
     """
     mallopt = _of_c_library("mallopt")
     if mallopt is not None:
+        pa.set_memory_pool(pa.system_memory_pool())
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_AT_THE_END)
 
