@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -83,13 +83,20 @@ def quickest(
     with one_thread():
         scorer.score(batch.slice(0, min(_WARM_UP, everyone)))
         taken = {usual: [seconds(usual, everyone)]}
-        bar = taken[usual][0] / _PERHAPS
-        promising = [rows for rows in candidates[1:] if seconds(rows, min(_LOOK, everyone)) < bar]
+        looks = {rows: seconds(rows, min(_LOOK, everyone)) for rows in candidates[1:]}
+        promising = _promising(looks, taken[usual])
+        if promising:  # the first time of all may have paid for memory
+            taken[usual].append(seconds(usual, everyone))
+            promising = _promising(looks, taken[usual])
         for _ in range(_ROUNDS if promising else 0):
             for rows in (usual, *promising):
                 taken.setdefault(rows, []).append(seconds(rows, everyone))
     best = min(taken, key=lambda rows: min(taken[rows]))
     return best if min(taken[best]) * _CLEARLY < min(taken[usual]) else usual
+
+
+def _promising(looks: Mapping[int, float], usual: Sequence[float]) -> list[int]:
+    return [rows for rows, taken in looks.items() if taken * _PERHAPS < min(usual)]
 
 
 def _compounds(scorer: Scorer) -> CompoundBatch:
