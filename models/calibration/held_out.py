@@ -69,4 +69,45 @@ def shrinkage(errors: np.ndarray, variance: np.ndarray, *, left_out: np.ndarray,
     return float(np.sqrt((rest + between / members) / (rest + own))) if rest + own > 0 else 1.0
 
 
-__all__ = ["HeldOut", "shrinkage"]
+def as_said_by_all(odds: np.ndarray, variance: np.ndarray, *, left_out: np.ndarray, members: int) -> np.ndarray:
+    r"""From log-odds that few networks give to those that all are expected to give.
+
+    The mean of m networks scatters about what all networks together would say, so log-odds of held-out compounds lie further apart than those of the
+    M networks of the finished model, and whoever calibrates by them believes that model too little (regression dilution). With v the variance
+    between networks and V that of the compounds, by regression on the mean of m
+
+    .. math:: x' = \bar x + \kappa\lambda(x - \bar x), \quad \lambda = \frac{V + v / M}{V + v / m}, \quad
+        \kappa = \left(1 + \tfrac\pi 8 (1 - \lambda)(V + v / M)\right)^{-1/2}
+
+    where κ is for what the M may say beside that expectation, and :math:`V = \max(\operatorname{var} x - v / m, 0)`.
+
+    Args:
+        odds: Log-odds by the mean of few, float64, shape (n,).
+        variance: Unbiased variance of the log-odds between the networks that left the compound out, float64, shape (n,); NaN for one
+            network.
+        left_out: Number m of networks that left the compound out, int64, shape (n,).
+        members: Number M of all networks.
+
+    Returns:
+        float64, shape (n,); as they were where nothing is known of how networks differ.
+
+    References:
+        Carroll, Ruppert, Stefanski, Crainiceanu, Measurement Error in Nonlinear Models, 2nd edition 2006, chapter 4 (regression calibration);
+        MacKay, Neural Computation 1992, 4, 720, https://doi.org/10.1162/neco.1992.4.5.720 (κ)
+    """
+    known = np.isfinite(variance) & np.isfinite(odds)
+    if known.sum() < 2 or members <= 1:
+        return odds
+    between, few = float(variance[known].mean()), float((variance[known] / left_out[known]).mean())
+    compounds = max(float(odds[known].var()) - few, 0.0)
+    all_of_them = compounds + between / members
+    if all_of_them <= 0:
+        return odds
+    kept = all_of_them / (compounds + few)
+    beside = 1.0 / np.sqrt(1.0 + np.pi / 8 * max(1.0 - kept, 0.0) * all_of_them)
+    middle = float(odds[known].mean())
+    said: np.ndarray = middle + min(kept, 1.0) * beside * (odds - middle)
+    return said
+
+
+__all__ = ["HeldOut", "as_said_by_all", "shrinkage"]

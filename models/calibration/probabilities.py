@@ -12,6 +12,7 @@ from cinchona.models.calibration.config import ProbabilityKind
 
 SUREST: Final = 1e-6
 """Probabilities keep this away from 0 and 1."""
+_PARAMETERS: Final = 2
 _LEAST_SLOPE: Final = 1e-3
 """A model that ranks held-out compounds no better than chance keeps its order, and is believed next to nothing."""
 
@@ -21,12 +22,15 @@ class ProbabilityMap:
     r"""From a model's probability to one that held-out compounds bear out.
 
     ``platt``: :math:`p' = 1 / (1 + e^{-(a \operatorname{logit} p + b)})`, a > 0, fitted by maximum likelihood with Platt's
-    targets :math:`(n_1 + 1) / (n_1 + 2)` and :math:`1 / (n_0 + 2)`. ``isotonic``: the rising function nearest to the labels,
+    targets :math:`(n_1 + 1) / (n_1 + 2)` and :math:`1 / (n_0 + 2)`, and then drawn to the model's own (a = 1, b = 0) by the share
+    :math:`2 / \Lambda` of the way, at most all of it, with Λ twice the gain in log-likelihood: two parameters gain 2 by chance alone, so a model
+    that was right already stays as it is. ``isotonic``: the rising function nearest to the labels,
     straight between its knots. ``venn-abers``: :math:`p' = p_1 / (1 - p_0 + p_1)`, with :math:`p_y` the isotonic value at p
     when p itself is added with label y (inductive Venn-Abers, combined for the least log loss), straight between knots.
 
     References:
-        Platt, Advances in Large Margin Classifiers 1999, 61; Zadrozny, Elkan, KDD 2002, https://doi.org/10.1145/775047.775151;
+        Platt, Advances in Large Margin Classifiers 1999, 61; van Houwelingen, le Cessie, Statistics in Medicine 1990, 9, 1303,
+        https://doi.org/10.1002/sim.4780091109 (the share); Zadrozny, Elkan, KDD 2002, https://doi.org/10.1145/775047.775151;
         Vovk, Petej, Fedorova, NeurIPS 2015, https://arxiv.org/abs/1511.00213
     """
 
@@ -49,7 +53,8 @@ class ProbabilityMap:
         if kind == "none" or len(np.unique(labels)) < 2:
             return cls()
         if kind == "platt":
-            return cls(*_platt(log_odds(probability), labels))
+            odds = log_odds(probability)
+            return cls(*_borne_out(*_platt(odds, labels), odds, labels))
         if kind == "isotonic":
             from sklearn.isotonic import IsotonicRegression  # fitting needs it; a worker that only applies does without
 
@@ -116,6 +121,17 @@ def _platt(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         return slope, float(model.intercept_[0])
     share = float(target.mean())
     return _LEAST_SLOPE, float(np.log(share) - np.log1p(-share) - _LEAST_SLOPE * odds.mean())
+
+
+def _borne_out(slope: float, shift: float, odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Slope and shift as far from 1 and 0 as the labels bear out beyond chance."""
+
+    def likelihood(raw: np.ndarray) -> float:
+        return float((labels * raw - np.logaddexp(0.0, raw)).sum())
+
+    gain = 2 * (likelihood(slope * odds + shift) - likelihood(odds))
+    share = max(1 - _PARAMETERS / gain, 0.0) if gain > 0 else 0.0
+    return 1 + share * (slope - 1), share * shift
 
 
 def _venn_abers(probability: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from cinchona.errors import ConfigError
 from cinchona.models.calibration.config import CalibrationConfig
-from cinchona.models.calibration.held_out import HeldOut, shrinkage
+from cinchona.models.calibration.held_out import HeldOut, as_said_by_all, shrinkage
 from cinchona.models.calibration.intervals import ConformalIntervals
+from cinchona.models.calibration.probabilities import ProbabilityMap
 from cinchona.models.predictions import Predictions
 from cinchona.records import Endpoint
 
@@ -145,3 +147,20 @@ def test_errors_of_few_networks_shrink_to_those_of_all():
     assert np.sqrt((few**2).mean()) * factor == pytest.approx(np.sqrt((every**2).mean()), rel=0.02)
     assert factor == pytest.approx(np.sqrt((1 + 0.64 / 4) / (1 + 0.64 / 2)), rel=0.02)
     assert shrinkage(few, np.full(40_000, np.nan), left_out=np.ones(40_000), members=4) == 1.0
+
+
+@pytest.mark.parametrize(("between", "left_out"), [(0.5, 2), (4.0, 2), (4.0, 1)])
+def test_log_odds_of_few_networks_become_those_of_all(between: float, left_out: int) -> None:
+    """Where the mean of four networks is right about probabilities, what two of them said teaches to believe it, not to doubt it."""
+    rng = np.random.default_rng(8)
+    compounds, n = rng.normal(0.5, 2.0, 60_000), 60_000
+    networks = compounds + rng.normal(0, np.sqrt(between), (4, n))
+    labels = (rng.random(n) < expit(networks.mean(axis=0))).astype(float)
+    few = networks[:left_out].mean(axis=0)
+    variance = networks[:2].var(axis=0, ddof=1)
+    said = as_said_by_all(few, variance, left_out=np.full(n, left_out), members=4)
+    before, after = (ProbabilityMap.fit(expit(odds), labels, "platt").slope for odds in (few, said))
+    assert after == pytest.approx(1.0, abs=0.04)
+    assert before < after - 0.03
+    np.testing.assert_array_equal(as_said_by_all(few, np.full(n, np.nan), left_out=np.ones(n), members=4), few)
+    np.testing.assert_array_equal(as_said_by_all(few, variance, left_out=np.full(n, 1), members=1), few)

@@ -39,12 +39,26 @@ def test_platt_undoes_a_logistic_distortion(distorted):
     assert (found.slope, found.shift) == (pytest.approx(1 / 3, abs=0.06), pytest.approx(-1 / 3, abs=0.15))
 
 
-def test_platt_of_a_tiny_set_has_the_targets_of_its_paper():
-    # Two compounds of the same score: the likeliest constant is the mean of the targets 2/3 and 1/3.
-    found = ProbabilityMap.fit(np.array([0.5, 0.5]), np.array([0.0, 1.0]), "platt")
-    assert found(np.array([0.5]))[0] == pytest.approx(0.5)
-    three = ProbabilityMap.fit(np.full(3, 0.5), np.array([0.0, 1.0, 1.0]), "platt")
-    assert three(np.array([0.5]))[0] == pytest.approx((3 / 4 + 3 / 4 + 1 / 3) / 3, abs=1e-4)
+def test_platt_of_one_score_has_the_targets_of_its_paper_as_far_as_they_are_borne_out():
+    # Compounds of the same score: the likeliest constant is the mean of the targets, here of 20 times 21/22 and 10 times 1/12.
+    labels = np.array([1.0] * 20 + [0.0] * 10)
+    likeliest = (20 * 21 / 22 + 10 / 12) / 30
+    gain = 2 * (20 * np.log(likeliest) + 10 * np.log(1 - likeliest) - 30 * np.log(0.5))
+    expected = (1 - 2 / gain) * np.log(likeliest / (1 - likeliest))
+    found = ProbabilityMap.fit(np.full(30, 0.5), labels, "platt")
+    assert log_odds(found(np.array([0.5])))[0] == pytest.approx(expected, abs=1e-3)
+    even = ProbabilityMap.fit(np.array([0.5, 0.5]), np.array([0.0, 1.0]), "platt")
+    assert even(np.array([0.5]))[0] == pytest.approx(0.5)
+
+
+def test_a_model_that_is_right_is_changed_no_more_often_than_chance_would():
+    """Twice the gain of two parameters that mean nothing is chi-squared: below 2, where nothing changes, in 1 - 1/e of all cases."""
+    rng = np.random.default_rng(4)
+    kept = 0
+    for _ in range(200):
+        true = rng.beta(2, 2, 1_000)
+        kept += not ProbabilityMap.fit(true, (rng.random(1_000) < true) * 1.0, "platt").changes
+    assert kept / 200 == pytest.approx(1 - np.exp(-1), abs=0.09)
 
 
 def test_venn_abers_of_three_compounds_by_hand():
