@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.surrogate import Surrogate
 from cinchona.pipelines.cascade import SAMPLE

@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 from rdkit import Chem
 from score_speed import distinct_molecules
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.catalogue import PREFIX
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, features
 from cinchona.datasets.sources import open_library
 from cinchona.models.config import GraphNetConfig

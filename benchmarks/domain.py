@@ -33,8 +33,8 @@ import numpy as np
 from rdkit import Chem, RDConfig, rdBase
 
 from cinchona.datasets.assay import AssayTable, read_assay_table
-from cinchona.datasets.binarycodes import CodedMolecules, take
 from cinchona.datasets.codecolumns import code_columns
+from cinchona.datasets.codedmolecules import CodedMolecules, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.splits import Split, kfold_splits

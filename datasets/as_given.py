@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from rdkit import Chem, rdBase
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, join, take
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, join, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.parsing import Rejected, one_line, parse_smiles

@@ -14,7 +14,8 @@ import numpy as np
 from rdkit import Chem
 
 from cinchona.datasets.as_given import TextsAsGiven, parsed_within, with_first_structures
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, join, take
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, join, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.parent import Parent

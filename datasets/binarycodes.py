@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -18,6 +17,7 @@ import numba
 import numpy as np
 from rdkit import Chem, rdBase
 
+from cinchona.datasets.codedmolecules import CodedMolecules, lay_end_to_end, offsets_of
 from cinchona.datasets.graphcodes import AROMATIC, CONJUGATED, IN_RING, AtomField, BondField, GraphCodes, codes
 
 _LOG = logging.getLogger(__name__)
@@ -66,62 +66,6 @@ CHECK_SMILES: Final = (
 """Molecules of the self-check; together they hold every field of the codes in more than one value."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodedMolecules:
-    """Codes of n molecules laid end to end."""
-
-    graph: GraphCodes
-    """Codes of all atoms and bonds; ``ends`` count from the first atom of their own molecule."""
-    atom_offsets: np.ndarray
-    """First atom of each molecule and the end, int32, shape (n + 1,)."""
-    bond_offsets: np.ndarray
-    """First bond of each molecule and the end, int32, shape (n + 1,)."""
-
-    def __len__(self) -> int:
-        return len(self.atom_offsets) - 1
-
-    def molecule(self, index: int) -> GraphCodes:
-        """Codes of one molecule."""
-        atoms = slice(self.atom_offsets[index], self.atom_offsets[index + 1])
-        bonds = slice(self.bond_offsets[index], self.bond_offsets[index + 1])
-        return GraphCodes(self.graph.atoms[atoms], self.graph.bonds[bonds], self.graph.ends[bonds])
-
-
-def lay_end_to_end(graphs: Sequence[GraphCodes]) -> CodedMolecules:
-    """Join the codes of single molecules."""
-    atoms = [g.atoms for g in graphs] or [np.empty((0, len(AtomField)), np.int16)]
-    bonds = [g.bonds for g in graphs] or [np.empty((0, len(BondField)), np.uint8)]
-    ends = [g.ends for g in graphs] or [np.empty((0, 2), np.int16)]
-    joined = GraphCodes(np.concatenate(atoms), np.concatenate(bonds), np.concatenate(ends))
-    return CodedMolecules(joined, _offsets([len(g.atoms) for g in graphs]), _offsets([len(g.bonds) for g in graphs]))
-
-
-def take(molecules: CodedMolecules, places: np.ndarray) -> CodedMolecules:
-    """The molecules at ``places`` (int, shape (m,)), in that order."""
-    atoms, n_atoms = _ranges(molecules.atom_offsets, places)
-    bonds, n_bonds = _ranges(molecules.bond_offsets, places)
-    graph = molecules.graph
-    return CodedMolecules(
-        GraphCodes(graph.atoms[atoms], graph.bonds[bonds], graph.ends[bonds]), _offsets(n_atoms), _offsets(n_bonds)
-    )
-
-
-def join(*parts: CodedMolecules) -> CodedMolecules:
-    """The molecules of the first part, then those of the second, and so on; at least one part."""
-    columns = [[getattr(part.graph, name) for part in parts] for name in ("atoms", "bonds", "ends")]
-    lengths = [
-        np.concatenate([np.diff(getattr(part, name)) for part in parts]) for name in ("atom_offsets", "bond_offsets")
-    ]
-    return CodedMolecules(GraphCodes(*(np.concatenate(column) for column in columns)), *(_offsets(n) for n in lengths))
-
-
-def _ranges(offsets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of all elements of the molecules at ``places``, and their number in each."""
-    begin, sizes = offsets[places].astype(np.int64), (offsets[places + 1] - offsets[places]).astype(np.int64)
-    first = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum())) + np.repeat(begin - first, sizes), sizes
-
-
 def codes_of_many(mols: Sequence[Chem.Mol]) -> CodedMolecules:
     """Codes of sanitized molecules, equal to :func:`~cinchona.datasets.graphcodes.codes` of each.
 
@@ -160,12 +104,6 @@ def _equal(left: GraphCodes, right: GraphCodes) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-def _offsets(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
-    offsets = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
 def _decode_all(blobs: Sequence[bytes]) -> tuple[CodedMolecules, np.ndarray]:
     """Decode RDKit binaries; the second array (bool, shape (n,)) says which molecules were plain."""
     starts = np.zeros(len(blobs) + 1, np.int64)
@@ -180,7 +118,7 @@ def _decode_all(blobs: Sequence[bytes]) -> tuple[CodedMolecules, np.ndarray]:
     plain = _decode(buffer, starts, atoms, bonds, (ends, sizes))
     n_atoms, n_bonds = (int(total) for total in sizes.sum(axis=0))
     graph = GraphCodes(atoms[:n_atoms], bonds[:n_bonds], ends[:n_bonds])
-    return CodedMolecules(graph, _offsets(sizes[:, 0]), _offsets(sizes[:, 1])), plain
+    return CodedMolecules(graph, offsets_of(sizes[:, 0]), offsets_of(sizes[:, 1])), plain
 
 
 _FORMAT_MAJOR: Final = 16
@@ -349,4 +287,4 @@ def _count_neighbours(atoms: np.ndarray, ends: np.ndarray) -> None:
         atoms[v, AtomField.DEGREE] += 1
 
 
-__all__ = ["CHECK_SMILES", "CodedMolecules", "binary_path_is_sound", "codes_of_many", "join", "lay_end_to_end", "take"]
+__all__ = ["CHECK_SMILES", "binary_path_is_sound", "codes_of_many"]

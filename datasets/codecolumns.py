@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AtomField, BondField, GraphCodes
 from cinchona.errors import ShapeError
 

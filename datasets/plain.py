@@ -31,7 +31,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import BondType
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
 from cinchona.datasets.plain_ions import (
     DOUBLES,

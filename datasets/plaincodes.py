@@ -19,7 +19,8 @@ import numba
 import numpy as np
 from rdkit import Chem, rdBase
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AtomField, BondField, GraphCodes
 from cinchona.datasets.plainatoms import fill_hydrogens, find_neighbours, mark_conjugation, set_hybridization
 from cinchona.datasets.plainrings import MOST_NEIGHBOURS, is_aromatic_as_written, mark_rings

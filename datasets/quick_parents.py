@@ -15,7 +15,8 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from cinchona.datasets.as_given import needs_canonical_form
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.parent import Flag, Parent, has_unspecified_stereo, parent_of, settled
 from cinchona.datasets.parsing import Rejected, one_line, parse_smiles

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules, join, take
+from cinchona.datasets.codedmolecules import CodedMolecules, join, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.parent import Flag, Parent, has_unspecified_stereo
 from cinchona.datasets.parsing import Rejected, parse_smiles

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from rdkit.Chem import BondType
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AtomField, BondField
 
 _ATOM: Final = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]")

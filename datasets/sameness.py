@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AROMATIC, AtomField, BondField
 from cinchona.datasets.parsing import Rejected, parse_smiles
 

@@ -17,8 +17,9 @@ from rdkit import Chem, rdBase
 
 from cinchona.datasets.as_given import TextsAsGiven, parsed_within, read_as_given
 from cinchona.datasets.as_needed import read_as_needed
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, join, take
+from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.codecolumns import code_columns
+from cinchona.datasets.codedmolecules import CodedMolecules, join, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.parent import Flag, Parent

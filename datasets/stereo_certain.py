@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from rdkit.Chem import BondStereo, BondType
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
 from cinchona.datasets.plainrings import MOST_NEIGHBOURS
 from cinchona.datasets.sameness import atom_number, mixed, spread

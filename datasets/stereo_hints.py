@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from rdkit.Chem import BondStereo, BondType
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AROMATIC, IN_RING, AtomField, BondField
 
 _C, _N, _S = 6, 7, 16

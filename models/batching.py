@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.molgraph import MolGraph, directed, features
 from cinchona.errors import ShapeError
 from cinchona.models.engine.graphs import coded_graphs

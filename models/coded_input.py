@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, join, take
+from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.codecolumns import CODE_COLUMNS, coded_molecules
+from cinchona.datasets.codedmolecules import CodedMolecules, join, take
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.records import CompoundBatch, Reject, Stage

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.molgraph import ATOM_DIM, BOND_DIM, FEATURE_SCHEMA, MolGraph
 from cinchona.errors import ModelFileError
 from cinchona.models.coded_input import molecules_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.molgraph import features
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.additive_block import AdditiveBlock, Answers, additive_block, directed_block

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.labels import TargetColumn
 from cinchona.models.batching import GraphSet
 from cinchona.models.config import GraphNetConfig, TrainingConfig

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from scipy import sparse
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.digests import digest_bytes
 from cinchona.errors import ShapeError
 from cinchona.models.atom_hashes import atom_hashes, widen

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.prepared_parts import read_prepared
 from cinchona.datasets.sources import Library, read_partition

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, take
 from cinchona.datasets.descriptors import descriptor_matrix, quick_descriptors
 from cinchona.datasets.fingerprints import SIZE, morgan_bits
 from cinchona.models.classical.avalon_erg import AVALON, ERG, ERG_WIDTH, avalon_counts, reduced_graphs

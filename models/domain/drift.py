@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.models.domain.measure import BARS, DomainMeasure, histogram
 from cinchona.models.domain.profile import PROPERTIES, Spread, properties_of, scaffold_hashes
 from cinchona.seeds import rng

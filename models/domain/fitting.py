@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, take
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, take
 from cinchona.errors import ShapeError
 from cinchona.models.domain.folding import Folding, OnBits
 from cinchona.models.domain.index import NearestIndex

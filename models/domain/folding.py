@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import numba
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.digests import digest_json
 from cinchona.errors import ShapeError
 from cinchona.models.atom_hashes import atom_hashes, mix, widen

@@ -9,7 +9,8 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.molgraph import MAX_ATOMS
 from cinchona.models.coded_input import molecules_of
 from cinchona.models.domain.embedding import EmbeddingSpace

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.atom_centred import GinLayer, encode_gin, plan_gin
 from cinchona.models.engine.gemm import Gemm

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.datasets.chemprop_features import CHEMPROP_SCHEMA, chemprop_features
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import GraphCodes
 from cinchona.datasets.molgraph import FEATURE_SCHEMA, features
 from cinchona.models.engine.directed import CodedGraphs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import GraphCodes
 from cinchona.models.config import GraphNetConfig
 from cinchona.models.engine.directed import CodedGraphs, DirectedWeights, MessagePlan, encode, plan_messages

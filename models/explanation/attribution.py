@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules
 from cinchona.datasets.chemprop_features import CHEMPROP_SCHEMA
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.molgraph import MAX_ATOMS, MolGraph, featurize_batch
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.errors import ConfigError

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many, lay_end_to_end
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, lay_end_to_end
 from cinchona.datasets.graphcodes import AtomField, BondField, GraphCodes
 from cinchona.models.engine.graphs import FeatureRows
 

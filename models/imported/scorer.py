@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from rdkit import Chem
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.chemprop_features import CHEMPROP_ATOM_DIM, CHEMPROP_BOND_DIM, CHEMPROP_SCHEMA
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.parsing import Rejected
 from cinchona.errors import ModelFileError
 from cinchona.models.coded_input import molecules_of, usable_molecule

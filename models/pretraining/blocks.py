@@ -11,7 +11,8 @@ import numpy as np
 from rdkit import Chem
 from safetensors.numpy import load_file
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.descriptors import descriptor_matrix
 from cinchona.datasets.fingerprints import morgan_packed

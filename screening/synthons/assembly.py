@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AtomField, BondField, GraphCodes
 from cinchona.screening.synthons.fragments import Fragments, Joints
 from cinchona.screening.synthons.routes import TEMPLATE

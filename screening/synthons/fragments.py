@@ -9,7 +9,8 @@ from typing import Final
 import numba
 import numpy as np
 
-from cinchona.datasets.binarycodes import CodedMolecules, codes_of_many
+from cinchona.datasets.binarycodes import codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules
 from cinchona.datasets.graphcodes import AtomField, BondField, GraphCodes
 from cinchona.screening.synthons.routes import TEMPLATE, Built
 

@@ -11,7 +11,8 @@ import pytest
 from rdkit import Chem, RDConfig
 
 from cinchona.datasets import binarycodes
-from cinchona.datasets.binarycodes import CHECK_SMILES, CodedMolecules, codes_of_many, lay_end_to_end
+from cinchona.datasets.binarycodes import CHECK_SMILES, codes_of_many
+from cinchona.datasets.codedmolecules import CodedMolecules, lay_end_to_end
 from cinchona.datasets.graphcodes import AtomField, BondField, codes
 
 OUTSIDE_THE_FAST_PATH = ("C*", "*", "C" * 300, "C1" + "C" * 260 + "1")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rdkit import Chem
 from strategies import any_smiles
 
-from cinchona.datasets.binarycodes import codes_of_many, join, take
+from cinchona.datasets.binarycodes import codes_of_many
 from cinchona.datasets.codecolumns import CODE_COLUMNS, code_columns, coded_molecules
+from cinchona.datasets.codedmolecules import join, take
 from cinchona.datasets.config import StandardizeConfig
 from cinchona.datasets.parsing import Rejected, parse_smiles
 from cinchona.datasets.standardize import standardize_batch
