@@ -56,7 +56,7 @@ def count_lanes(typing: Any, blocks: Any, positions: Any, span: Any, allowed: An
 
 @intrinsic
 def count_lanes_of_few(typing: Any, blocks: Any, positions: Any, span: Any, allowed: Any, out: Any) -> Any:  # noqa: ANN401, ARG001 - numba's form
-    """What :func:`count_lanes` does, a fifth faster, where at most 31 bits may be lacking; fills five of the levels."""
+    """What :func:`count_lanes` does, with fewer levels to carry through, where at most 31 bits may be lacking; fills five of them."""
     return types.uint64(blocks, positions, span, allowed, out), _builder(FEW_BITS)
 
 
